@@ -1,0 +1,80 @@
+# Everything needs only python3 (3.11 or newer, with venv and pip) and make.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+WORKERS ?= auto
+
+# Hashes are checked and nothing is compiled; where packages come from is for the user's pip configuration to say.
+INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps
+LOCKED := $(INSTALL) --require-hashes --only-binary :all:
+
+RUN := $(VENV)/.run
+DEV := $(VENV)/.dev
+PURE := */vivavoce/core/*,*/vivavoce/assistant/*,*/vivavoce/examination/*
+
+export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
+# The tests start many servers; each would compile everything anew.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: help demo test check format bench lock clean
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-8s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(RUN) ## everything in one go: a sample assistant, its suite, the verdicts (ARGS="..." goes to viva demo)
+	$(BIN)/viva demo $(ARGS)
+
+test: $(DEV) ## every test, with core, assistant and examination covered to the last branch
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope -rs --cov --cov-report=
+	$(BIN)/coverage report --include='$(PURE)' --show-missing --skip-covered --fail-under=100
+
+check: $(DEV) ## lint, format, types, import arrows, locks
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+	@! grep -nE '://|^ *-[^-]|--(index|extra|find)' requirements/*.txt || { echo 'a lock names a registry' >&2; exit 1; }
+	@! grep -nE '"resolved"|://' tests/npm/package-lock.json || { echo 'the npm lock names a registry' >&2; exit 1; }
+
+format: $(DEV) ## let ruff put the code in order
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(DEV) ## the measurements (ARGS="..." goes to bench/conversations.py)
+	$(BIN)/python -m bench.conversations $(ARGS)
+
+# Versions that still fit are kept; `make lock UPGRADE=--upgrade` takes newer ones. A release has to be a week old:
+# that is how long a stolen account usually stays unnoticed.
+WEEK_AGO = $$($(PYTHON) -c 'import datetime as d; print((d.datetime.now(d.timezone.utc) - d.timedelta(days=7)).date())')
+COMPILE = $(BIN)/uv pip compile --quiet --no-header --universal --python-version 3.11 --generate-hashes \
+	--only-binary :all: --exclude-newer "$(WEEK_AGO)" $(UPGRADE)
+
+lock: $(DEV) ## write requirements/*.txt and the npm lock anew
+	$(COMPILE) pyproject.toml -o requirements/run.txt
+	$(COMPILE) pyproject.toml -c requirements/run.txt --extra providers -o requirements/providers.txt
+	$(COMPILE) --group build -c requirements/run.txt -o requirements/build.txt
+	$(COMPILE) pyproject.toml --group dev -c requirements/run.txt -c requirements/build.txt -c requirements/providers.txt \
+		-o requirements/dev.txt
+	if command -v npm >/dev/null; then cd tests/npm && npm install --package-lock-only --ignore-scripts; fi
+
+clean: ## remove what was installed, built and measured
+	rm -rf $(VENV) .demo build dist .coverage .coverage.* .pytest_cache .ruff_cache .hypothesis .import_linter_cache \
+		.schemathesis tests/npm/node_modules
+	find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed (make PYTHON=python3.12 ...)" or 0)'
+	$(PYTHON) -m venv $(VENV)
+
+$(RUN): requirements/run.txt requirements/build.txt pyproject.toml | $(BIN)/python
+	@echo 'installing what viva needs into $(VENV)'
+	@$(LOCKED) -r requirements/run.txt -r requirements/build.txt
+	@$(INSTALL) --no-index --no-build-isolation --editable .
+	@touch $@
+
+$(DEV): requirements/dev.txt $(RUN)
+	@echo 'installing what the tests need into $(VENV)'
+	@$(LOCKED) -r requirements/dev.txt
+	@touch $@
