@@ -1,0 +1,1 @@
+"""The language of the house: frozen data and pure rules, standard library only."""

@@ -1,0 +1,59 @@
+"""A scenario: who calls, what they want, and the rubric they never see."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from vivavoce.core.event import Millis
+from vivavoce.core.tool import ToolMock
+
+
+def _nothing() -> dict[str, Any]:
+    return {}
+
+
+class Medium(StrEnum):
+    """How the caller reaches the assistant."""
+
+    PHONE_CALL = "phone_call"
+    WEB_CALL = "web_call"
+    SMS_CHAT = "sms_chat"
+    WEB_CHAT = "web_chat"
+
+    @property
+    def spoken(self) -> bool:
+        """Whether this medium carries a voice."""
+        return self in (Medium.PHONE_CALL, Medium.WEB_CALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Criterion:
+    """One line of the rubric."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A test of an assistant. ``brief`` is for the tester only, ``criteria`` for the judge only.
+
+    ``target`` is where the assistant is: an assistant's id, a URL, a mapped number. ``max_duration_s`` is in
+    seconds of conversation; None takes the server's default, as does ``turn_limit`` (messages of the caller).
+    """
+
+    id: str
+    name: str
+    target: str
+    brief: str
+    criteria: tuple[Criterion, ...]
+    created_at: Millis
+    medium: Medium = Medium.WEB_CHAT
+    description: str | None = None
+    suite: str | None = None
+    max_duration_s: int | None = None
+    turn_limit: int | None = None
+    mocks: tuple[ToolMock, ...] = ()
+    variables: Mapping[str, Any] = field(default_factory=_nothing)
+    extra: Mapping[str, Any] = field(default_factory=_nothing)
