@@ -1,0 +1,37 @@
+"""What the assistant's runtime needs from outside, and what it tells a model that computes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from vivavoce.core.tool import Tool
+from vivavoce.core.transcript import Transcript
+
+
+@dataclass(frozen=True, slots=True)
+class AssistantTask:
+    """The subject of an assistant's prompt: its instructions with variables filled in, and all that happened."""
+
+    instructions: str
+    transcript: Transcript
+
+
+@dataclass(frozen=True, slots=True)
+class ToolOutput:
+    """What a tool answered. ``text`` is what the model reads; ``variables`` are those the answer sets."""
+
+    text: str
+    ok: bool
+    status_code: int | None = None
+    mocked: bool = False
+    variables: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+class Tools(Protocol):
+    """Calls tools. A tool that fails is an output with ``ok`` false: the model hears of it, nobody raises."""
+
+    async def call(
+        self, tool: Tool, arguments: Mapping[str, Any], *, key: str, variables: Mapping[str, str]
+    ) -> ToolOutput:
+        """Call the tool once. ``key`` is the idempotency key of an outside effect (``run:attempt:call``)."""
+        ...
