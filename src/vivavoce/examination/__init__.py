@@ -1,0 +1,1 @@
+"""One examination from hello to verdict."""

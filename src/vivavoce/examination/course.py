@@ -1,0 +1,68 @@
+"""The course of a conversation: whose turn it is, and which limit it has run into. Pure rules."""
+
+import re
+from dataclasses import dataclass
+
+from vivavoce.core.event import Ending, Message, Speaker
+from vivavoce.core.transcript import Transcript
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """``max_duration_s`` seconds of conversation, ``turn_limit`` messages of the caller, ``repeats`` equal messages
+    of one speaker in a row that make a loop, ``silences`` empty answers in a row that end it."""
+
+    max_duration_s: float
+    turn_limit: int
+    repeats: int = 3
+    silences: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """The conversation must end here, and why."""
+
+    ending: Ending
+    reason: str
+    speaker: Speaker | None = None
+
+
+def next_speaker(transcript: Transcript) -> Speaker:
+    """Who acts next in a recorded conversation. An empty one begins with the assistant, which may greet."""
+    last = transcript.events[-1] if transcript.events else None
+    if isinstance(last, Message) and last.speaker is Speaker.ASSISTANT:
+        return Speaker.CALLER
+    return Speaker.ASSISTANT
+
+
+def stop(transcript: Transcript, limits: Limits) -> Stop | None:
+    """The limit that the conversation has run into, or None."""
+    spent = transcript.talked_ms / 1000
+    if spent >= limits.max_duration_s:
+        reason = f"it took {spent:.1f} s; the limit is {limits.max_duration_s:g} s"
+        return Stop(Ending.MAX_DURATION, reason, _last_active(transcript))
+    spoken = [message for _, message in transcript.messages()]
+    answers = [message.text for message in spoken if message.speaker is Speaker.ASSISTANT]
+    if len(answers) >= limits.silences and not any(answers[-limits.silences :]):
+        return Stop(Ending.SILENCE, f"the assistant stayed silent {limits.silences} times in a row")
+    for speaker in Speaker:
+        own = [message.text for message in spoken if message.speaker is speaker]
+        tail = [_folded(text) for text in own[-limits.repeats :]]
+        if len(tail) == limits.repeats and len(set(tail)) == 1 and tail[0]:
+            return Stop(
+                Ending.LOOP, f"the {speaker.value} said the same thing {limits.repeats} times in a row", speaker
+            )
+    turns = sum(message.speaker is Speaker.CALLER for message in spoken)
+    if turns >= limits.turn_limit and next_speaker(transcript) is Speaker.CALLER:
+        return Stop(Ending.TURN_LIMIT, f"the caller spoke {turns} times without coming to an end")
+    return None
+
+
+def _last_active(transcript: Transcript) -> Speaker:
+    last = transcript.events[-1] if transcript.events else None
+    return last.speaker if isinstance(last, Message) else Speaker.ASSISTANT
+
+
+def _folded(text: str) -> str:
+    # What has no letters at all, such as an emoji, can be repeated as well.
+    return re.sub(r"\W+", " ", text).strip().casefold() or text.strip()

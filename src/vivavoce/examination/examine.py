@@ -1,0 +1,83 @@
+"""One examination from hello to verdict."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from vivavoce.core.clock import Clock
+from vivavoce.core.event import Event, Left, Speaker, Usage
+from vivavoce.core.model import Model, ModelFailure
+from vivavoce.core.scenario import Scenario
+from vivavoce.core.status import Status
+from vivavoce.core.transcript import Transcript
+from vivavoce.core.verdict import JUDGED_ENDINGS, Decision, Fault, Outcome, Verdict, outcome
+from vivavoce.examination.channel import Channel, LineBroken
+from vivavoce.examination.course import Limits
+from vivavoce.examination.judge import judge
+from vivavoce.examination.rehearsal import broken, rehearse
+
+NOTHING = Usage(attempts=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What came of it; ``judging`` is what the judge cost in this attempt."""
+
+    transcript: Transcript
+    verdicts: tuple[Verdict, ...]
+    outcome: Outcome
+    judging: Usage = NOTHING
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """Where an examination writes itself down. Each call returns when its entry is durable."""
+
+    events: Callable[[Sequence[Event]], Awaitable[None]]
+    verdicts: Callable[[Sequence[Verdict], Usage], Awaitable[None]]
+
+
+async def examine(
+    scenario: Scenario,
+    channel: Channel,
+    tester: Model,
+    judging: Model,
+    transcript: Transcript,
+    known: Sequence[Verdict],
+    book: Book,
+    *,
+    clock: Clock,
+    limits: Limits,
+) -> Examined:
+    """Rehearse and judge, going on from what was recorded of both.
+
+    Only what the book raises comes through (a lost lease, a database that is gone); every other failure is an
+    outcome that says whose it was.
+    """
+    if transcript.ending is None:
+        try:
+            async with channel.open(transcript) as line:
+                transcript = await rehearse(
+                    scenario.brief, line, tester, transcript, book.events, clock=clock, limits=limits
+                )
+        except LineBroken as failure:
+            if transcript.ending is None:
+                unopened = broken(failure, Speaker.ASSISTANT, clock)
+                await book.events((unopened,))
+                transcript = transcript.plus((unopened,))
+    left = transcript.events[-1]
+    assert isinstance(left, Left), "a rehearsal ends with somebody leaving"
+    if left.ending not in JUDGED_ENDINGS:
+        verdicts = tuple(
+            Verdict(one.name, Decision.INCONCLUSIVE, f"not examined: {left.ending.value}", "nobody")
+            for one in scenario.criteria
+        )
+        await book.verdicts(verdicts, NOTHING)
+        return Examined(transcript, verdicts, outcome(scenario.criteria, verdicts, left))
+    try:
+        verdicts, usage = await judge(transcript, scenario.criteria, judging, known)
+    except ModelFailure as failure:
+        unreached = Outcome(Status.ERROR, Fault.INFRASTRUCTURE, f"the judge's model: {failure}")
+        return Examined(transcript, tuple(known), unreached)
+    if len(known) != len(verdicts):
+        await book.verdicts(verdicts, usage)
+    return Examined(transcript, verdicts, outcome(scenario.criteria, verdicts, left), usage)

@@ -1,0 +1,116 @@
+"""The conversation between a tester and a line, written down event by event."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+from vivavoce.core.clock import Clock
+from vivavoce.core.event import Ending, Event, Left, Message, Speaker
+from vivavoce.core.model import Model, ModelFailure, Trouble
+from vivavoce.core.transcript import Transcript
+from vivavoce.core.verdict import Fault
+from vivavoce.examination.channel import Line, LineBroken
+from vivavoce.examination.course import Limits, next_speaker, stop
+from vivavoce.examination.tester import next_move, words
+
+Record = Callable[[Sequence[Event]], Awaitable[None]]
+"""Makes events durable; returns when they are. Nothing else is asked for before it returns."""
+
+_ENDINGS = {
+    Fault.ASSISTANT: Ending.ASSISTANT_FAULT,
+    Fault.TESTER: Ending.TESTER_FAULT,
+    Fault.INFRASTRUCTURE: Ending.INFRASTRUCTURE_FAULT,
+}
+
+
+async def rehearse(
+    brief: str, line: Line, tester: Model, transcript: Transcript, record: Record, *, clock: Clock, limits: Limits
+) -> Transcript:
+    """Talk until somebody leaves or a limit is reached, going on from what was recorded.
+
+    Returns the transcript, which always ends with ``Left``. Failures of the tester, the assistant and the
+    infrastructure are endings, told apart; only what ``record`` raises comes through.
+    """
+    turn = next_speaker(transcript)
+    while transcript.ending is None:
+        events: tuple[Event, ...]
+        halt = stop(transcript, limits)
+        if halt is not None:
+            events = (Left(halt.ending, clock.now(), halt.speaker, halt.reason),)
+        else:
+            started = clock.ticks()
+            try:
+                async with asyncio.timeout(limits.max_duration_s - transcript.talked_ms / 1000):
+                    if turn is Speaker.ASSISTANT:
+                        events, turn = await _listen(line, transcript, clock, started)
+                    else:
+                        events, turn = await _speak(brief, tester, transcript, clock, started), Speaker.ASSISTANT
+            except TimeoutError:
+                events = (_late(turn, clock, started, limits),)
+            except (LineBroken, ModelFailure) as failure:
+                events = (broken(failure, turn, clock),)
+        if not events:
+            continue
+        await record(events)
+        transcript = transcript.plus(events)
+        first = events[0]
+        if isinstance(first, Message) and first.speaker is Speaker.CALLER:
+            undelivered = await _say(first, line, transcript, clock, limits)
+            if undelivered is not None and transcript.ending is None:
+                await record((undelivered,))
+                transcript = transcript.plus((undelivered,))
+    return transcript
+
+
+async def _say(message: Message, line: Line, transcript: Transcript, clock: Clock, limits: Limits) -> Left | None:
+    started = clock.ticks()
+    try:
+        async with asyncio.timeout(limits.max_duration_s - transcript.talked_ms / 1000):
+            await line.say(message)
+    except TimeoutError:
+        return _late(Speaker.ASSISTANT, clock, started, limits)
+    except LineBroken as failure:
+        return broken(failure, Speaker.ASSISTANT, clock)
+    return None
+
+
+async def _listen(
+    line: Line, transcript: Transcript, clock: Clock, started: float
+) -> tuple[tuple[Event, ...], Speaker]:
+    heard = await line.listen()
+    events = heard.events
+    if events and not heard.rests:  # whoever does nothing rests, or the conversation would never end
+        return events, Speaker.ASSISTANT
+    waited_for = transcript.events and next_speaker(transcript) is Speaker.ASSISTANT
+    if waited_for and not any(isinstance(event, Message | Left) for event in events):
+        # It was spoken to and said nothing: silence is written down, so that it can be seen and counted.
+        silence = Message(Speaker.ASSISTANT, "", clock.now(), round((clock.ticks() - started) * 1000))
+        events = (*events, silence)
+    return events, Speaker.CALLER
+
+
+async def _speak(brief: str, tester: Model, transcript: Transcript, clock: Clock, started: float) -> tuple[Event, ...]:
+    answer = await next_move(brief, transcript, tester)
+    took_ms = round((clock.ticks() - started) * 1000)
+    now = clock.now()
+    said = words(answer.value, now, took_ms, answer.usage)
+    reason = answer.value.reason or "the caller was done"
+    if said is None:
+        return (Left(Ending.GOODBYE, now, Speaker.CALLER, reason, took_ms, answer.usage),)
+    return (said,) if answer.value.action == "say" else (said, Left(Ending.GOODBYE, now, Speaker.CALLER, reason))
+
+
+def _late(turn: Speaker, clock: Clock, started: float, limits: Limits) -> Left:
+    took_ms = round((clock.ticks() - started) * 1000)
+    reason = f"timeout: the {turn.value} was still busy after {limits.max_duration_s:g} s of conversation"
+    return Left(Ending.MAX_DURATION, clock.now(), turn, reason, took_ms)
+
+
+def broken(failure: LineBroken | ModelFailure, turn: Speaker, clock: Clock) -> Left:
+    """How a conversation ends that broke off while it was this speaker's turn."""
+    if isinstance(failure, LineBroken):
+        ending = _ENDINGS.get(failure.fault, Ending.INFRASTRUCTURE_FAULT)
+    elif failure.trouble is Trouble.GARBLED:
+        ending = Ending.TESTER_FAULT
+    else:
+        ending = Ending.INFRASTRUCTURE_FAULT
+    return Left(ending, clock.now(), turn, str(failure))

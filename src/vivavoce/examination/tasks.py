@@ -1,0 +1,54 @@
+"""What the tester and the judge are asked, as data, and the shapes of their answers."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from vivavoce.core.scenario import Criterion
+from vivavoce.core.transcript import Transcript
+
+
+@dataclass(frozen=True, slots=True)
+class TesterTask:
+    """The subject of the tester's prompt. The rubric is not in it."""
+
+    brief: str
+    transcript: Transcript
+
+
+@dataclass(frozen=True, slots=True)
+class TesterMove:
+    """What the caller does next. Hanging up is an answer of its own; ``message`` are then the last words, or empty."""
+
+    action: Literal["say", "hang_up"]
+    message: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeTask:
+    """The subject of the judge's prompt. The tester's brief is not in it."""
+
+    criteria: tuple[Criterion, ...]
+    transcript: Transcript
+
+
+@dataclass(frozen=True, slots=True)
+class SheetAnswer:
+    """The judge's answer for the criterion of that number, counted from 1 in the order of the question.
+
+    ``quote`` are words of the transcript and ``turn`` the number of the event they stand in; both None only
+    where the decision rests on something that did not happen.
+    """
+
+    criterion: int
+    decision: Literal["met", "unmet", "inconclusive"]
+    reason: str
+    quote: str | None = None
+    turn: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """The judge's answers, one for each criterion."""
+
+    answers: tuple[SheetAnswer, ...]

@@ -1,0 +1,185 @@
+from itertools import product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vivavoce.core.event import Ending, Event, Left, Message, Speaker, ToolCall, ToolCalled, ToolReturned
+from vivavoce.core.transcript import Transcript
+from vivavoce.examination.course import Limits, Stop, next_speaker, stop
+
+LIMITS = Limits(max_duration_s=60, turn_limit=5)
+CALL = ToolCalled(ToolCall("1", "look_up", {}), 0)
+RESULT = ToolReturned("1", "look_up", "{}", True, 0)
+
+
+def caller(text: str, took_ms: int = 0) -> Message:
+    return Message(Speaker.CALLER, text, 0, took_ms)
+
+
+def desk(text: str, took_ms: int = 0) -> Message:
+    return Message(Speaker.ASSISTANT, text, 0, took_ms)
+
+
+def stopped(*events: Event, limits: Limits = LIMITS) -> Stop | None:
+    return stop(Transcript(events), limits)
+
+
+def exchanges(count: int) -> list[Event]:
+    return [each for number in range(count) for each in (caller(f"question {number}"), desk(f"answer {number}"))]
+
+
+# --- whose turn it is -----------------------------------------------------------------------------------------------
+
+
+def test_an_empty_conversation_begins_with_the_assistant_which_may_greet() -> None:
+    assert next_speaker(Transcript()) is Speaker.ASSISTANT
+
+
+@pytest.mark.parametrize(
+    ("last", "speaker"),
+    [
+        (caller("Hello."), Speaker.ASSISTANT),
+        (CALL, Speaker.ASSISTANT),
+        (RESULT, Speaker.ASSISTANT),
+        (desk("Hello."), Speaker.CALLER),
+        (desk(""), Speaker.CALLER),
+    ],
+)
+def test_the_caller_acts_after_the_assistant_has_spoken_or_was_silent(last: Event, speaker: Speaker) -> None:
+    assert next_speaker(Transcript((desk("Hi."), last))) is speaker
+
+
+# --- time -----------------------------------------------------------------------------------------------------------
+
+
+def test_time_is_what_the_events_took() -> None:
+    assert stopped(caller("a", 30_000), desk("b", 29_999)) is None
+    assert stopped(caller("a", 30_000), desk("b", 30_000)) == Stop(
+        Ending.MAX_DURATION, "it took 60.0 s; the limit is 60 s", Speaker.ASSISTANT
+    )
+
+
+@pytest.mark.parametrize(
+    ("last", "speaker"), [(caller("a", 60_000), Speaker.CALLER), (CALL, Speaker.ASSISTANT), (RESULT, Speaker.ASSISTANT)]
+)
+def test_who_acted_last_ran_out_of_time(last: Event, speaker: Speaker) -> None:
+    found = stopped(desk("Hi.", 60_000), last)
+    assert found is not None
+    assert found.speaker is speaker
+
+
+def test_without_any_time_nothing_begins() -> None:
+    found = stopped(limits=Limits(0, 5))
+    assert found is not None
+    assert found.ending is Ending.MAX_DURATION
+
+
+# --- silence --------------------------------------------------------------------------------------------------------
+
+
+def test_silences_of_the_assistant_in_a_row_end_it() -> None:
+    assert stopped(caller("a"), desk("")) is None
+    assert stopped(desk(""), caller("a"), desk("")) == Stop(
+        Ending.SILENCE, "the assistant stayed silent 2 times in a row"
+    )
+
+
+def test_a_word_between_silences_begins_anew() -> None:
+    assert stopped(desk(""), caller("a"), desk("Yes?"), caller("b"), desk("")) is None
+
+
+# --- loops ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("speaker", Speaker)
+def test_a_speaker_who_says_the_same_thing_in_a_row_is_in_a_loop(speaker: Speaker) -> None:
+    say, other = (caller, desk) if speaker is Speaker.CALLER else (desk, caller)
+    events: list[Event] = [say("Are you there?"), other("a"), say("Are you there?"), other("b"), say("Are you there?")]
+    assert stopped(*events) == Stop(Ending.LOOP, f"the {speaker.value} said the same thing 3 times in a row", speaker)
+    assert stopped(*events[:-1]) is None
+    assert stopped(*events[:-1], say("Are you really there?")) is None
+
+
+def test_the_same_thing_is_the_same_in_any_case_spacing_and_punctuation() -> None:
+    assert stopped(desk("Are you there?"), desk("are  you there"), desk("Are you… THERE!")) is not None
+
+
+def test_what_has_no_letters_can_be_repeated_too() -> None:
+    found = stopped(desk("👍"), desk("👍 "), desk("👍"))
+    assert found is not None
+    assert found.ending is Ending.LOOP
+    assert stopped(desk("👍"), desk("👋"), desk("👍")) is None
+
+
+def test_silence_is_no_loop() -> None:
+    patient = Limits(60, 5, silences=9)
+    assert stopped(desk(""), desk(""), desk(""), limits=patient) is None
+
+
+def test_only_the_last_messages_make_a_loop() -> None:
+    assert stopped(*[desk("Same.")] * 3, desk("Other.")) is None
+
+
+# --- turns ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_turn_limit_counts_messages_of_the_caller_and_waits_for_the_last_answer() -> None:
+    assert stopped(*exchanges(4)) is None
+    assert stopped(*exchanges(4), caller("one more thing")) is None
+    assert stopped(*exchanges(5)) == Stop(Ending.TURN_LIMIT, "the caller spoke 5 times without coming to an end")
+
+
+def test_an_assistant_that_is_still_at_work_on_its_last_answer_is_waited_for() -> None:
+    work: list[Event] = [*exchanges(4), caller("one more thing"), desk("One moment."), CALL, RESULT]
+    assert stopped(*work) is None
+    assert stopped(*work, desk("Done.")) is not None
+
+
+def test_without_any_turn_the_assistant_may_still_greet() -> None:
+    none = Limits(60, 0)
+    assert stopped(limits=none) is None
+    found = stopped(desk("Hi."), limits=none)
+    assert found is not None
+    assert found.ending is Ending.TURN_LIMIT
+
+
+# --- all of them ----------------------------------------------------------------------------------------------------
+
+EVENTS = st.lists(
+    st.one_of(
+        st.builds(caller, st.sampled_from("abc"), st.integers(0, 3000)),
+        st.builds(desk, st.sampled_from(["", "a", "b"]), st.integers(0, 3000)),
+        st.just(CALL),
+        st.just(RESULT),
+    ),
+    max_size=12,
+)
+
+
+@given(EVENTS, st.integers(1, 4), st.integers(1, 3), st.integers(1, 3))
+def test_a_conversation_stops_for_the_reason_that_is_there_and_for_no_other(
+    events: list[Event], turn_limit: int, repeats: int, silences: int
+) -> None:
+    limits = Limits(8, turn_limit, repeats, silences)
+    answers = [one.text for one in events if isinstance(one, Message) and one.speaker is Speaker.ASSISTANT]
+    questions = [one.text for one in events if isinstance(one, Message) and one.speaker is Speaker.CALLER]
+    reasons = {
+        Ending.MAX_DURATION: sum(one.took_ms for one in events) >= 8000,
+        Ending.SILENCE: len(answers) >= silences and set(answers[-silences:]) == {""},
+        Ending.LOOP: any(
+            len(own) >= repeats and len(set(own[-repeats:])) == 1 and own[-1] for own in (answers, questions)
+        ),
+        Ending.TURN_LIMIT: len(questions) >= turn_limit
+        and isinstance(events[-1], Message)
+        and events[-1].speaker is Speaker.ASSISTANT,
+    }
+    found = stop(Transcript(tuple(events)), limits)
+    assert (found.ending if found else None) == next((ending for ending, holds in reasons.items() if holds), None)
+    assert found is None or found.reason
+
+
+def test_somebody_always_acts_next() -> None:
+    events: list[Event] = [caller("a"), desk("b"), desk(""), CALL, RESULT, Left(Ending.GOODBYE, 0)]
+    for pair in product(events, repeat=2):
+        assert next_speaker(Transcript(pair)) in Speaker
