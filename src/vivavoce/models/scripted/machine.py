@@ -1,0 +1,143 @@
+"""Plays a script. The machine keeps nothing: what has already fired is found by playing the transcript again."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from vivavoce.core.event import Event, Left, Message, Speaker, ToolCall, ToolCalled, ToolReturned
+from vivavoce.core.transcript import Transcript
+from vivavoce.examination.checks.claims import Item
+from vivavoce.examination.checks.patterns import Pattern, PatternError, search
+from vivavoce.examination.checks.texts import find
+from vivavoce.models.scripted.references import Matched, fill, fill_all
+from vivavoce.models.scripted.script import Call, Else, Hear, Result, Rule, Say, Script, Start
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """What the script does next. ``lines`` are those of the rules that fired; none where no rule fits."""
+
+    text: str = ""
+    calls: tuple[tuple[str, dict[str, Any]], ...] = ()
+    hangs_up: bool = False
+    lines: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Moment:
+    """Something to react to: the opening, words, both (a caller who was greeted), or one tool's answer."""
+
+    opening: bool = False
+    heard: str | None = None
+    result: ToolReturned | None = None
+
+
+def next_move(script: Script, transcript: Transcript, me: Speaker) -> Move:
+    """What this side of the conversation does after all that happened. Never raises."""
+    calls = {call.id: call for _, call in transcript.tool_calls()}
+    fired: set[int] = set()
+    pending: list[Event] = []
+    acted = False
+    for event in transcript.events:
+        if not _is_mine(event, me):
+            pending.append(event)
+            continue
+        if pending or not acted:
+            _rules(script, _moments(pending, acted, me), calls, fired)
+        pending, acted = [], True
+    text: list[str] = []
+    wanted: list[tuple[str, dict[str, Any]]] = []
+    hangs_up = False
+    rules = _rules(script, _moments(pending, acted, me), calls, fired)
+    for rule, matched in rules:
+        for action in rule.actions:
+            match action:
+                case Say(words):
+                    text.append(fill(words, matched))
+                case Call(tool, arguments):
+                    wanted.append((tool, fill_all(arguments, matched)))
+                case _:
+                    hangs_up = True
+    return Move(" ".join(text), tuple(wanted), hangs_up, tuple(rule.line for rule, _ in rules))
+
+
+def _is_mine(event: Event, me: Speaker) -> bool:
+    if isinstance(event, Message | Left):
+        return event.speaker is me
+    return me is Speaker.ASSISTANT and isinstance(event, ToolCalled)
+
+
+def _moments(pending: Sequence[Event], acted: bool, me: Speaker) -> list[_Moment]:
+    heard = [event.text for event in pending if isinstance(event, Message)]
+    results: list[_Moment] = []
+    if me is Speaker.ASSISTANT:
+        results = [_Moment(result=event) for event in pending if isinstance(event, ToolReturned)]
+    if results and not heard:
+        return results
+    # A caller opens with the first words of its own, whether it was greeted or not; an assistant that was spoken
+    # to does not open any more.
+    opening = not acted and (me is Speaker.CALLER or not heard)
+    return [*results, _Moment(opening, "\n".join(heard) if heard or not opening else None)]
+
+
+def _rules(
+    script: Script, moments: Sequence[_Moment], calls: dict[str, ToolCall], fired: set[int]
+) -> list[tuple[Rule, Matched]]:
+    chosen: list[tuple[Rule, Matched]] = []
+    for moment in moments:
+        found = _first_rule(script, moment, calls, fired)
+        if found is not None:
+            chosen.append(found)
+            fired.add(found[0].line)
+    return chosen
+
+
+def _first_rule(
+    script: Script, moment: _Moment, calls: dict[str, ToolCall], fired: set[int]
+) -> tuple[Rule, Matched] | None:
+    ready = [rule for rule in script.rules if not (rule.once and rule.line in fired)]
+    for rule in sorted(ready, key=lambda rule: isinstance(rule.trigger, Else)):  # else is last, wherever it is written
+        matched = _matched(rule, moment, calls)
+        if matched is not None:
+            return rule, matched
+    return None
+
+
+def _matched(rule: Rule, moment: _Moment, calls: dict[str, ToolCall]) -> Matched | None:
+    match rule.trigger:
+        case Start():
+            return Matched() if moment.opening else None
+        case Hear(items):
+            return None if moment.heard is None else _heard(items, moment.heard)
+        case Result(tool, failed):
+            result = moment.result
+            if result is None or result.ok is failed or tool not in (None, result.name):
+                return None
+            call = calls.get(result.call_id)
+            return Matched((result.output,), (_parsed(result.output), call.arguments if call else {}))
+        case _:
+            return Matched((moment.heard or "",)) if moment.result is None else None
+
+
+def _heard(items: Sequence[Item], heard: str) -> Matched | None:
+    for item in items:
+        if not isinstance(item, Pattern):
+            span = find(item.text, heard)
+            if span is not None:
+                return Matched((heard[slice(*span)],))
+            continue
+        try:
+            found = search(item, heard)
+        except PatternError:
+            continue  # too much was said for this pattern
+        if found is not None:
+            return Matched(tuple(None if span is None else heard[slice(*span)] for span in found.spans))
+    return None
+
+
+def _parsed(output: str) -> object:
+    try:
+        return json.loads(output)
+    except (ValueError, RecursionError):
+        return None

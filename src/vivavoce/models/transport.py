@@ -1,0 +1,258 @@
+"""One provider over HTTP: a request sent, its limits kept, and every way it can fail told apart."""
+
+import asyncio
+import io
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager, suppress
+from typing import Any, Literal, NoReturn, cast
+
+import aiohttp
+from yarl import URL
+
+from vivavoce.core.model import ModelFailure, Trouble
+from vivavoce.models.config import OPENAI_BASE_URL, Provider
+from vivavoce.models.messages import Garbage, decode
+from vivavoce.models.pace import Pace, Setback, asked_wait
+
+MAX_ANSWER_BYTES = 8 * 1024 * 1024
+_MAX_ERROR_BYTES = 64 * 1024
+_MAX_ERROR_CHARS = 300
+_LARGE_BODY_BYTES = 1024 * 1024
+_CONNECT_TIMEOUT_S = 10.0
+_LINGER_S = 0.1
+_TRY_AGAIN = frozenset({408, 409, 425, 429})
+_NEVER_AGAIN = frozenset({501, 505})
+_HOPELESS_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached"})
+
+
+Mode = Literal["json_schema", "json_object", "plain"]
+"""How a model is held to a schema, from the strictest to mere words."""
+
+
+class Transport:
+    """The way to one provider. All models of a provider share one, and with it its limit of requests at once.
+
+    ``modes`` and ``tells_stream_usage`` are what was learnt about the provider while the process runs.
+    """
+
+    def __init__(self, provider: Provider, session: Callable[[], aiohttp.ClientSession], pace: Pace) -> None:
+        key = provider.api_key.strip()
+        if not (key.isascii() and key.isprintable()):
+            raise ModelFailure(
+                Trouble.UNRESOLVED, f"the key of provider {provider.name!r} holds characters that no header may carry"
+            )
+        self.provider = provider
+        self.pace = pace
+        self.modes: dict[str, Mode] = {}
+        self.tells_stream_usage = True
+        self._key = key
+        self._url = _completions_url(provider, has_key=bool(key))
+        self._session = session
+        self._free = asyncio.Semaphore(provider.concurrency)
+        self._timeout = aiohttp.ClientTimeout(
+            total=provider.timeout_s, sock_connect=min(_CONNECT_TIMEOUT_S, provider.timeout_s)
+        )
+        self._headers = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
+        if key:
+            self._headers["Authorization"] = f"Bearer {key}"
+
+    async def fetch(self, body: bytes) -> dict[str, Any]:
+        """Send a request and read the JSON object that comes back. Raises ``Setback``."""
+        async with self.open(body) as response:
+            raw = await _read_capped(response)
+            try:
+                return self.checked(_whole(response, raw))
+            except Garbage as garbage:
+                raise self.garbled(str(garbage)) from None
+
+    @asynccontextmanager
+    async def open(self, body: bytes) -> AsyncGenerator[aiohttp.ClientResponse]:
+        """Send a request; the block has the answer's head and may read on. Raises ``Setback``, also for the block."""
+        data = body if len(body) < _LARGE_BODY_BYTES else io.BytesIO(body)
+        try:
+            async with (
+                self._free,
+                self._session().post(
+                    self._url, data=data, headers=self._headers, timeout=self._timeout, allow_redirects=False
+                ) as response,
+            ):
+                if response.status != 200:
+                    await self._refuse(response)
+                yield response
+        except aiohttp.ConnectionTimeoutError:
+            raise self._setback("could not be reached: it did not take the connection in time") from None
+        except TimeoutError:
+            raise self._setback(f"gave no answer within {self.provider.timeout_s:g} s") from None
+        except aiohttp.ClientPayloadError:
+            raise self._setback("broke off in the middle of its answer") from None
+        except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError) as error:
+            raise self._setback(f"could not be reached securely: {self._scrub(str(error))}", again=False) from None
+        except (aiohttp.ClientError, OSError) as error:
+            why = self._scrub(str(error)) or type(error).__name__
+            raise self._setback(f"could not be reached: {why}") from None
+
+    def checked(self, body: dict[str, Any]) -> dict[str, Any]:
+        """The body, unless it tells of an error under a successful status, as gateways do. Raises ``Setback``."""
+        error = body.get("error")
+        if not error or body.get("choices"):
+            return body
+        code = cast("dict[str, Any]", error).get("code") if isinstance(error, dict) else None
+        status = code if isinstance(code, int) and 400 <= code < 600 else 500
+        raise self._status(status, body, {}, "")
+
+    def garbled(self, message: str, *, again: bool = True) -> Setback:
+        """The setback of an answer that cannot be read."""
+        return Setback(Trouble.GARBLED, f"{self._who} gave an answer that cannot be read: {message}", again=again)
+
+    def broken(self) -> Setback:
+        """The setback of a stream that ended before it was complete."""
+        return self._setback("broke off in the middle of its answer")
+
+    @property
+    def _who(self) -> str:
+        return f"provider {self.provider.name} ({self._url.host})"
+
+    def _setback(self, message: str, *, again: bool = True) -> Setback:
+        return Setback(Trouble.UNAVAILABLE, f"{self._who} {message}", again=again)
+
+    async def _refuse(self, response: aiohttp.ClientResponse) -> NoReturn:
+        status = response.status
+        if status < 400:
+            hint = "redirects are not followed, so set its base URL to where it really is" if status >= 300 else ""
+            raise Setback(Trouble.REFUSED, f"{self._who} answered {status}: {hint}", again=False, status=status)
+        raw = b""
+        async for chunk in response.content.iter_any():
+            raw += chunk
+            if len(raw) >= _MAX_ERROR_BYTES:
+                break
+        try:
+            body = decode(raw)
+        except Garbage:
+            body = {}
+        raise self._status(status, body, response.headers, raw.decode("utf-8", "replace"))
+
+    def _status(self, status: int, body: Mapping[str, Any], headers: Mapping[str, str], text: str) -> Setback:
+        words, code = _error_words(body)
+        if not words and not text.lstrip().startswith("<"):
+            words = text
+        words = " ".join(self._scrub(words).split())[:_MAX_ERROR_CHARS]
+        message = f"{self._who} answered {status}" + (f": {words}" if words else "")
+        if status in (401, 403):
+            message += f" (check the key of provider {self.provider.name})"
+        transient = status in _TRY_AGAIN or status >= 500
+        return Setback(
+            Trouble.UNAVAILABLE if transient else Trouble.REFUSED,
+            message,
+            again=transient and status not in _NEVER_AGAIN and code not in _HOPELESS_CODES,
+            wait_s=asked_wait(headers, self.pace.now()),
+            status=status,
+            code=code,
+        )
+
+    def _scrub(self, text: str) -> str:
+        return text.replace(self._key, "[key]") if self._key else text
+
+
+async def chunks(response: aiohttp.ClientResponse) -> AsyncGenerator[bytes]:
+    """The body as it comes, up to the cap. Raises ``Setback`` beyond it."""
+    size = 0
+    async for chunk in response.content.iter_any():
+        size += len(chunk)
+        if size > MAX_ANSWER_BYTES:
+            response.close()
+            raise _too_large()
+        yield chunk
+
+
+async def events(response: aiohttp.ClientResponse) -> AsyncGenerator[dict[str, Any] | None]:
+    """The JSON objects of a server-sent stream, then None if the server closed it with ``[DONE]``.
+
+    A server that does not stream, and sends one whole answer, is one object. Raises ``Garbage`` and ``Setback``.
+    """
+    streamed, stray = False, bytearray()
+    async with aclosing(_lines(response)) as lines:
+        async for line in lines:
+            if line.startswith(b"data:"):
+                streamed = True
+                data = line[5:].strip()
+                if data == b"[DONE]":
+                    yield None
+                    break
+                if data:
+                    yield decode(data)
+            elif not streamed and not line.startswith((b":", b"event:", b"id:", b"retry:")):
+                stray += line + b"\n"
+        else:
+            if not streamed and stray.strip():
+                yield _whole(response, bytes(stray))
+            return
+    # Read to the end if it is near: only then can the connection be used again.
+    with suppress(TimeoutError, aiohttp.ClientError):
+        async with asyncio.timeout(_LINGER_S):
+            while await response.content.readany():
+                pass
+
+
+async def _lines(response: aiohttp.ClientResponse) -> AsyncGenerator[bytes]:
+    rest = b""
+    async with aclosing(chunks(response)) as parts:
+        async for part in parts:
+            *lines, rest = (rest + part).split(b"\n")
+            for line in lines:
+                yield line.rstrip(b"\r")
+    if rest:
+        yield rest
+
+
+def _whole(response: aiohttp.ClientResponse, raw: bytes) -> dict[str, Any]:
+    try:
+        return decode(raw)
+    except Garbage as garbage:
+        raise Garbage(f"{garbage}{_told_apart(response, raw)}") from None
+
+
+async def _read_capped(response: aiohttp.ClientResponse) -> bytes:
+    length = response.content_length
+    if length is not None and length > MAX_ANSWER_BYTES:
+        response.close()
+        raise _too_large()
+    if length is not None and "Content-Encoding" not in response.headers:
+        return await response.read()
+    return b"".join([chunk async for chunk in chunks(response)])
+
+
+def _too_large() -> Setback:
+    return Setback(Trouble.GARBLED, f"the answer is larger than {MAX_ANSWER_BYTES // (1024 * 1024)} MiB", again=False)
+
+
+def _told_apart(response: aiohttp.ClientResponse, raw: bytes) -> str:
+    """A hint for the commonest mistake: a base URL that leads to a page for people."""
+    if raw.lstrip()[:1] == b"<":
+        return f" but a page ({response.content_type}); does the base URL lead to the API, usually ending in /v1?"
+    return "" if raw else ", it is empty"
+
+
+def _error_words(body: Mapping[str, Any]) -> tuple[str, str]:
+    """The message and the code in an error's body, as the known servers write them."""
+    error = body.get("error") or body.get("detail") or body.get("message") or body
+    if isinstance(error, str):
+        return error, ""
+    if not isinstance(error, dict):
+        return (str(error) if error else ""), ""
+    fields = cast("dict[str, Any]", error)
+    message, code = fields.get("message"), fields.get("code") or fields.get("type")
+    return (message if isinstance(message, str) else ""), (code if isinstance(code, str) else "")
+
+
+def _completions_url(provider: Provider, *, has_key: bool) -> URL:
+    try:
+        url = URL(provider.base_url or OPENAI_BASE_URL)
+    except ValueError:
+        url = URL()
+    if url.scheme not in ("http", "https") or not url.host:
+        raise ModelFailure(
+            Trouble.UNRESOLVED, f"the base URL of provider {provider.name!r} is not an http or https address"
+        )
+    if has_key:
+        url = url.with_user(None)  # one way of proving who is asking is enough, and two are refused
+    return url.joinpath("chat", "completions").with_query(url.query)

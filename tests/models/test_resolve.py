@@ -1,0 +1,188 @@
+"""Which model a name and a role lead to, as a table, and what to set where they lead nowhere."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import pytest
+from tests.models.conftest import KEY, Waits
+from tests.support.endpoint import Endpoint
+
+from vivavoce.core.model import ModelFailure, Prompt, PromptLine, Trouble
+from vivavoce.models.config import ModelSettings, Provider
+from vivavoce.models.resolve import COMPATIBLE_VENDORS, OTHER_VENDORS, Models, Role
+
+LOCAL = Provider("local", "http://localhost:8000/v1")
+LOCALS = {"local": LOCAL}
+KEYED = {"OPENAI_API_KEY": KEY}
+LLAMA = "meta-llama/Meta-Llama-3.1-8B-Instruct"
+CIRCLE = {"a": "b", "b": "c", "c": "a"}
+ROLES: tuple[Role, ...] = ("assistant", "tester", "judge")
+
+
+def settings(**given: Any) -> ModelSettings:
+    return ModelSettings(**given)
+
+
+@pytest.mark.parametrize(
+    ("given", "name", "role", "expected"),
+    [
+        # Nothing set.
+        ({}, None, "assistant", "scripted"),
+        ({}, "", "tester", "scripted"),
+        ({}, None, "judge", "scripted"),
+        ({}, "scripted", "judge", "scripted"),
+        ({"environment": KEYED}, None, "judge", "openai/gpt-4o-mini"),
+        ({"environment": {"OPENAI_BASE_URL": "http://localhost:1/v1"}}, None, "tester", "openai/gpt-4o-mini"),
+        ({"providers": {"openai": Provider("openai", "", KEY)}}, None, "tester", "openai/gpt-4o-mini"),
+        ({"providers": {"openai": Provider("openai", "http://x/v1")}}, None, "tester", "openai/gpt-4o-mini"),
+        ({"providers": {"openai": Provider("openai", "")}}, None, "tester", "scripted"),
+        ({"providers": LOCALS}, None, "tester", "scripted"),
+        # Roles.
+        ({"providers": LOCALS, "default_model": "local/d"}, None, "assistant", "local/d"),
+        ({"providers": LOCALS, "default_model": "local/d"}, None, "tester", "local/d"),
+        ({"providers": LOCALS, "default_model": "local/d"}, None, "judge", "local/d"),
+        ({"providers": LOCALS, "default_model": "local/d", "tester_model": "local/t"}, None, "tester", "local/t"),
+        ({"providers": LOCALS, "default_model": "local/d", "judge_model": "local/j"}, None, "judge", "local/j"),
+        ({"providers": LOCALS, "tester_model": "local/t", "judge_model": "local/j"}, None, "assistant", "scripted"),
+        ({"default_model": "scripted", "environment": KEYED}, None, "assistant", "scripted"),
+        ({"providers": LOCALS, "default_model": "local/d"}, "local/named", "tester", "local/named"),
+        # Endpoints.
+        ({"providers": LOCALS}, "local/org/model:7b", "assistant", "local/org/model:7b"),
+        ({"providers": {"groq": Provider("groq", "http://x/v1")}}, "groq/m", "assistant", "groq/m"),
+        ({"environment": KEYED}, "openai/gpt-4o", "assistant", "openai/gpt-4o"),
+        ({"environment": KEYED}, "gpt-4o", "assistant", "openai/gpt-4o"),
+        ({"environment": {"OPENAI_BASE_URL": "http://localhost:1/v1"}}, "gpt-4o", "assistant", "openai/gpt-4o"),
+        ({"environment": {"XAI_API_KEY": KEY}}, "xai/grok-4", "assistant", "xai/grok-4"),
+        # Vendors.
+        (
+            {"environment": {"ANTHROPIC_API_KEY": KEY}},
+            "anthropic/claude-haiku-4-5",
+            "judge",
+            "anthropic/claude-haiku-4-5",
+        ),
+        # Aliases.
+        ({"providers": LOCALS, "aliases": {LLAMA: "local/llama"}}, LLAMA, "assistant", "local/llama"),
+        ({"providers": LOCALS, "aliases": {"a": "b", "b": "local/c"}}, "a", "assistant", "local/c"),
+        ({"providers": LOCALS, "aliases": {"local/x": "local/y"}}, "local/x", "assistant", "local/y"),
+        ({"providers": LOCALS, "aliases": {"smart": "local/s"}, "judge_model": "smart"}, None, "judge", "local/s"),
+        ({"aliases": {"gpt-4o": "scripted"}, "environment": KEYED}, "gpt-4o", "assistant", "scripted"),
+        # The default model as a stand-in.
+        ({"fallback": "default"}, LLAMA, "assistant", "scripted"),
+        ({"fallback": "default", "providers": LOCALS, "default_model": "local/d"}, LLAMA, "assistant", "local/d"),
+        ({"fallback": "default", "providers": LOCALS, "default_model": "local/d"}, "gpt-4o", "assistant", "local/d"),
+        ({"fallback": "default"}, "openai/gpt-4o", "assistant", "scripted"),
+        ({"fallback": "default"}, "anthropic/claude-haiku-4-5", "judge", "scripted"),
+        ({"fallback": "default", "environment": KEYED}, LLAMA, "assistant", "openai/gpt-4o-mini"),
+        ({"fallback": "default", "aliases": {"d": "scripted"}, "default_model": "d"}, LLAMA, "tester", "scripted"),
+    ],
+)
+async def test_names_lead_to_models(given: dict[str, Any], name: str | None, role: Role, expected: str) -> None:
+    models = Models(settings(**given))
+    assert models.resolve(name, role).name == expected
+    await models.close()
+
+
+THREE_WAYS = ("VIVA_MODEL_ALIASES", "VIVA_PROVIDERS", "VIVA_MODEL_FALLBACK=default")
+
+
+@pytest.mark.parametrize(
+    ("given", "name", "words"),
+    [
+        ({}, LLAMA, (LLAMA, *THREE_WAYS)),
+        ({}, "gpt-4o", ("gpt-4o", *THREE_WAYS)),
+        ({"environment": KEYED}, LLAMA, THREE_WAYS),
+        ({"providers": LOCALS}, "local/", THREE_WAYS),
+        ({"aliases": {"a": LLAMA}}, "a", (LLAMA, *THREE_WAYS)),
+        ({"default_model": LLAMA, "fallback": "default"}, "nobody/knows", THREE_WAYS),
+        ({"default_model": LLAMA}, None, THREE_WAYS),
+        ({}, "openai/gpt-4o", ("OPENAI_API_KEY",)),
+        ({"providers": {"openai": Provider("openai", "https://api.openai.com/v1/")}}, "openai/m", ("OPENAI_API_KEY",)),
+        ({"environment": {"ANTHROPIC_API_KEY": ""}}, "anthropic/claude", ("ANTHROPIC_API_KEY",)),
+        ({}, "google/gemini-2.5-pro", ("GOOGLE_API_KEY", "GEMINI_API_KEY")),
+        ({}, "mistral/large", ("MISTRAL_API_KEY",)),
+        ({}, "xai/grok-4", ("XAI_API_KEY",)),
+        ({"environment": {"CO_API_KEY": "k"}}, "cohere/command-r", ("vivavoce[providers]", "cohere")),
+        ({"aliases": CIRCLE}, "a", ("VIVA_MODEL_ALIASES", "a -> b -> c -> a")),
+        ({"aliases": {"a": "a"}}, "a", ("a -> a",)),
+        ({"providers": {"local": Provider("local", "localhost:8000")}}, "local/m", ("base URL", "local")),
+        ({"providers": {"local": Provider("local", "ftp://x/v1")}}, "local/m", ("base URL",)),
+        ({"providers": {"local": Provider("local", "http://[broken")}}, "local/m", ("base URL",)),
+        ({"providers": {"local": Provider("local", "http://x", "two\nlines")}}, "local/m", ("key", "local")),
+    ],
+)
+@pytest.mark.parametrize("role", ROLES)
+def test_names_that_lead_nowhere_say_what_to_set(
+    given: dict[str, Any], name: str | None, words: tuple[str, ...], role: Role
+) -> None:
+    with pytest.raises(ModelFailure) as caught:
+        Models(settings(**given)).resolve(name, role)
+    assert caught.value.trouble is Trouble.UNRESOLVED
+    for word in words:
+        assert word in str(caught.value)
+
+
+@pytest.mark.parametrize("vendor", [*COMPATIBLE_VENDORS, *OTHER_VENDORS])
+def test_every_vendor_is_one_that_pydantic_ai_knows(vendor: str) -> None:
+    from pydantic_ai.providers import infer_provider_class
+
+    # A vendor whose package is missing here is known all the same; an unknown one is a ValueError.
+    with contextlib.suppress(ImportError):
+        assert infer_provider_class(vendor)
+
+
+def test_the_name_that_stands_where_none_is_given() -> None:
+    models = Models(settings(default_model="local/d", judge_model="local/j"))
+    assert [models.default_name(role) for role in ROLES] == ["local/d", "local/d", "local/j"]
+
+
+PROMPT = Prompt((PromptLine("user", "Hello?"),))
+
+
+@pytest.fixture
+async def models(endpoint: Endpoint, waits: Waits) -> AsyncGenerator[Models]:
+    made = Models(
+        settings(
+            providers={"local": Provider("local", endpoint.base_url + "/", f"  {KEY}\n", concurrency=2)},
+            environment={"OPENAI_BASE_URL": f"{endpoint.base_url}?api-version=1"},
+        ),
+        waits.pace,
+    )
+    yield made
+    await made.close()
+
+
+async def test_resolved_models_speak_with_their_endpoints(endpoint: Endpoint, models: Models) -> None:
+    assert (await models.resolve("local/m", "assistant").reply(PROMPT)).text == "answer 1 to: Hello?"
+    assert (await models.resolve("gpt-4o", "assistant").reply(PROMPT)).text == "answer 1 to: Hello?"
+    first, second = endpoint.requests
+    assert (first["authorization"], first["body"]["model"]) == (f"Bearer {KEY}", "m")
+    assert (second["authorization"], second["body"]["model"]) == ("", "gpt-4o")
+
+
+async def test_models_of_a_provider_share_its_limit(endpoint: Endpoint, models: Models) -> None:
+    endpoint.latency = 0.01
+    asked = [models.resolve(f"local/m-{number}", "assistant").reply(PROMPT) for number in range(8)]
+    assert len(await asyncio.gather(*asked)) == 8
+    assert endpoint.most == 2
+
+
+async def test_closing_is_for_good_measure_repeatable(models: Models) -> None:
+    await models.resolve("local/m", "assistant").reply(PROMPT)
+    await models.close()
+    await models.close()
+    assert (await models.resolve("local/m", "assistant").reply(PROMPT)).text
+
+
+def test_no_repr_tells_a_key() -> None:
+    provider = Provider("local", f"https://user:{KEY}@example.com:8443/v1?key={KEY}", KEY)
+    given = settings(providers={"local": provider}, environment={"ANTHROPIC_API_KEY": KEY})
+    assert KEY not in f"{provider!r}{given!r}{Models(given)!r}"
+    assert repr(provider) == "Provider(name='local', base_url='https://example.com:8443/v1', api_key=set)"
+
+
+@pytest.mark.parametrize("wrong", [{"concurrency": 0}, {"max_attempts": 0}, {"timeout_s": 0.0}])
+def test_limits_must_be_positive(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="must be positive"):
+        Provider("local", "http://x/v1", **wrong)
