@@ -1,0 +1,1 @@
+"""How a tester reaches an assistant."""

@@ -1,0 +1,1 @@
+"""Requests that the server makes to addresses other people name: one guard for all of them."""

@@ -1,0 +1,203 @@
+"""The one way in which a request leaves for an address that a user named: guarded, timed and capped."""
+
+import asyncio
+import re
+import socket
+import time
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+from typing import Literal, NoReturn
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.resolver import ThreadedResolver
+from yarl import URL
+
+from vivavoce import __version__
+from vivavoce.outbound.guard import Guard, Refused, not_public, permits, vetted
+
+Kind = Literal["timeout", "connect", "too_large", "protocol"]
+
+_CHUNK = 64 * 1024
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_UNSAFE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_OURS = frozenset({"connection", "content-length", "host", "te", "trailer", "transfer-encoding", "upgrade"})
+
+
+class Unreachable(Exception):
+    """There is no answer. The message is for a person and holds no secret.
+
+    ``timeout``: not complete in time; ``connect``: no connection, or it was lost before the answer;
+    ``too_large``: more bytes than allowed; ``protocol``: what was to be sent, or what came back, is not HTTP.
+    """
+
+    def __init__(self, kind: Kind, message: str) -> None:
+        super().__init__(message)
+        self.kind: Kind = kind
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """An answer, whatever its status. Header names are in lower case; ``took_ms`` includes reading the body."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    took_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Pooled connections behind one guard. Made by ``open_session``; ``ticks`` are monotonic seconds."""
+
+    guard: Guard
+    client: aiohttp.ClientSession
+    ticks: Callable[[], float]
+
+
+class _Blocked(PermissionError):
+    """A refusal on its way through the connector, which hands on only ``OSError``."""
+
+
+class _GuardedResolver(AbstractResolver):
+    """Hands out only permitted addresses. The connector connects to exactly these, so a name that changes
+    its mind between the check and the connection changes nothing."""
+
+    def __init__(self, guard: Guard, inner: AbstractResolver) -> None:
+        self._guard = guard
+        self._inner = inner
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """As the interface says; a host without a permitted address is an ``OSError``."""
+        found = await self._inner.resolve(host, port, family)
+        kept = [each for each in found if permits(self._guard, each["host"])]
+        if found and not kept:
+            raise _Blocked(not_public(host))
+        return kept
+
+    async def close(self) -> None:
+        """Close the resolver behind."""
+        await self._inner.close()
+
+    aclose = close
+
+
+@asynccontextmanager
+async def open_session(
+    guard: Guard,
+    *,
+    connections: int = 1000,
+    ticks: Callable[[], float] = time.monotonic,
+    resolver: AbstractResolver | None = None,
+) -> AsyncGenerator[Session]:
+    """A session to share by everybody in the process; at most ``connections`` are open at once.
+
+    It keeps no cookies, since its users are strangers to each other, and reads no proxy settings or
+    credentials from the environment.
+    """
+
+    def connectable(info: tuple[int, int, int, str, tuple[str | int, ...]]) -> socket.socket:
+        # The resolver is not asked for literal addresses; every connection passes here.
+        family, kind, protocol, _, address = info
+        if not permits(guard, str(address[0])):
+            raise _Blocked(not_public("this host"))
+        return socket.socket(family, kind, protocol)
+
+    async with (
+        aclosing(_GuardedResolver(guard, resolver or ThreadedResolver())) as names,
+        aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=connections, resolver=names, socket_factory=connectable),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
+            headers={"User-Agent": f"vivavoce/{__version__}"},
+            trust_env=False,
+        ) as client,
+    ):
+        yield Session(guard, client, ticks)
+
+
+async def fetch(
+    session: Session,
+    method: str,
+    url: str,
+    *,
+    headers: Mapping[str, str],
+    body: bytes | None,
+    timeout_s: float,
+    max_bytes: int,
+) -> Fetched:
+    """One request, made once; redirects are answers like any other and are not followed.
+
+    ``timeout_s`` holds from the look-up of the name to the last byte, however slowly they trickle.
+    Raises ``Refused`` for an address that may not be called and ``Unreachable`` where there is no answer.
+    """
+    target = vetted(session.guard, url)
+    _check_head(method, headers)
+    began = session.ticks()
+    try:
+        async with (
+            asyncio.timeout(timeout_s),
+            session.client.request(method, target, headers=headers, data=body, allow_redirects=False) as answer,
+        ):
+            content = await _read(answer, max_bytes, target)
+            took_ms = round((session.ticks() - began) * 1000)
+            return Fetched(answer.status, {k.lower(): v for k, v in answer.headers.items()}, content, took_ms)
+    except TimeoutError:
+        raise Unreachable("timeout", f"no answer from {shown(url)} within {timeout_s:g} seconds") from None
+    except aiohttp.InvalidURL:
+        raise Refused("this URL's host is not written in the usual form") from None
+    except (aiohttp.ClientError, OSError) as error:
+        _give_up(error, url)
+
+
+def shown(url: str) -> str:
+    """A URL as a message may show it: without credentials, query and fragment, where secrets tend to be."""
+    try:
+        parsed = URL(url)
+        if not parsed.host:
+            return "the address"
+        return str(parsed.with_user(None).with_query(None).with_fragment(None))
+    except ValueError:
+        return "the address"
+
+
+def _check_head(method: str, headers: Mapping[str, str]) -> None:
+    if not _TOKEN.fullmatch(method):
+        raise Unreachable("protocol", "the method is not one of HTTP")
+    for name, value in headers.items():
+        if not _TOKEN.fullmatch(name):
+            raise Unreachable("protocol", "a header's name has characters that HTTP does not allow")
+        if name.lower() in _OURS:
+            raise Unreachable("protocol", f"the header {name} cannot be chosen")
+        if _UNSAFE.search(value):
+            raise Unreachable("protocol", f"the header {name} has characters that HTTP does not allow")
+
+
+async def _read(answer: aiohttp.ClientResponse, max_bytes: int, target: URL) -> bytes:
+    content = bytearray()
+    if (answer.content_length or 0) <= max_bytes:
+        async for piece in answer.content.iter_chunked(_CHUNK):
+            content += piece
+            if len(content) > max_bytes:
+                break
+        else:
+            return bytes(content)
+    raise Unreachable("too_large", f"the answer of {shown(str(target))} is larger than {max_bytes} bytes")
+
+
+def _give_up(error: aiohttp.ClientError | OSError, url: str) -> NoReturn:
+    cause: BaseException = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    if isinstance(cause, _Blocked):
+        raise Refused(str(cause)) from None
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        raise Unreachable("connect", f"the name of {shown(url)} is not known") from None
+    if isinstance(error, aiohttp.ClientSSLError):
+        raise Unreachable("connect", f"no secure connection to {shown(url)}") from None
+    if isinstance(error, aiohttp.ClientConnectorError):
+        raise Unreachable("connect", f"no connection to {shown(url)}") from None
+    if isinstance(error, aiohttp.ClientConnectionError | OSError):
+        raise Unreachable("connect", f"{shown(url)} closed the connection without an answer") from None
+    raise Unreachable("protocol", f"the answer of {shown(url)} is not HTTP that can be read") from None
