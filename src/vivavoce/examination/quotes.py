@@ -35,16 +35,16 @@ def find(words: str, turn: int | None, transcript: Transcript) -> Quote | None:
     quote carries the turn they stand in. What comes back is a verbatim part of that event, so that it can be
     highlighted.
     """
-    pattern = _pattern(words)
-    if pattern is None:
-        return None
+    # As it was given first: quotation marks and full stops around it may belong to it, or to whoever quoted.
+    patterns = [pattern for text in (words, _bare(words)) if (pattern := _pattern(text)) is not None]
     order = list(range(len(transcript.events)))
     if turn is not None and 0 <= turn < len(order):
         order.insert(0, turn)
     for place in order:
-        found = _search(pattern, text_of(transcript.events[place]))
-        if found is not None:
-            return Quote(place, found)
+        for pattern in patterns:
+            found = _search(pattern, text_of(transcript.events[place]))
+            if found is not None:
+                return Quote(place, found)
     return None
 
 
@@ -67,10 +67,13 @@ def _joined(letter: str) -> bool:
 
 
 def _pattern(words: str) -> re.Pattern[str] | None:
-    bare = words.strip().strip(_QUOTATION + "….").strip()
-    if not re.search(r"\w", bare):
+    if not re.search(r"\w", words):
         return None
-    return re.compile(r"\s+".join("".join(map(_letter, token)) for token in bare.split()), re.IGNORECASE)
+    return re.compile(r"\s+".join("".join(map(_letter, token)) for token in words.split()), re.IGNORECASE)
+
+
+def _bare(words: str) -> str:
+    return words.strip().strip(_QUOTATION + "….").strip()
 
 
 def _letter(letter: str) -> str:
