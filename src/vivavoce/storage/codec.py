@@ -1,0 +1,39 @@
+"""Frozen objects ⇄ JSON text. Unknown fields in stored text are ignored, so an older server reads a newer row."""
+
+from collections.abc import Callable
+from hashlib import sha256
+from typing import Annotated, Any, Generic, TypeVar
+
+from pydantic import Field, TypeAdapter
+
+from vivavoce.core.assistant import Version
+from vivavoce.core.event import Event, Usage
+from vivavoce.core.scenario import Scenario
+from vivavoce.core.verdict import Verdict
+
+T = TypeVar("T")
+
+
+class Codec(Generic[T]):
+    """Both directions for one type."""
+
+    def __init__(self, type_: Any) -> None:
+        adapter: TypeAdapter[T] = TypeAdapter(type_)
+        self.loads: Callable[[str], T] = adapter.validate_json
+        self._dump = adapter.dump_json
+
+    def dumps(self, value: T) -> str:
+        """JSON text, always the same for the same value."""
+        return self._dump(value).decode()
+
+
+event_codec: Codec[Event] = Codec(Annotated[Event, Field(discriminator="kind")])
+version_codec: Codec[Version] = Codec(Version)
+scenario_codec: Codec[Scenario] = Codec(Scenario)
+usage_codec: Codec[Usage] = Codec(Usage)
+verdicts_codec: Codec[tuple[Verdict, ...]] = Codec(tuple[Verdict, ...])
+
+
+def digest(text: str) -> str:
+    """The key under which a snapshot is kept."""
+    return sha256(text.encode()).hexdigest()

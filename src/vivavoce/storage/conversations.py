@@ -1,0 +1,90 @@
+"""Conversations and their events, kept."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Row, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from vivavoce.core.conversation import Conversation
+from vivavoce.core.event import Event, Millis
+from vivavoce.core.filter import Filter
+from vivavoce.core.transcript import Transcript
+from vivavoce.storage.codec import event_codec
+from vivavoce.storage.database import Tx
+from vivavoce.storage.finding import conditions, orders
+from vivavoce.storage.tables import conversations, events
+
+
+class TurnTaken(Exception):
+    """Somebody else wrote the same turn of the conversation first."""
+
+
+def _conversation(row: Row[Any]) -> Conversation:
+    return Conversation(row.id, row.created_at, row.last_message_at, row.name, dict(row.metadata))
+
+
+def add(tx: Tx, org: str, wanted: Sequence[Conversation]) -> None:
+    """Keep new conversations."""
+    rows = [
+        {
+            "id": one.id,
+            "org": org,
+            "name": one.name,
+            "metadata": dict(one.metadata),
+            "created_at": one.created_at,
+            "last_message_at": one.last_message_at,
+        }
+        for one in wanted
+    ]
+    tx.execute(insert(conversations), rows)
+
+
+def get(tx: Tx, org: str, conversation_id: str) -> Conversation | None:
+    """One conversation, or None."""
+    query = select(conversations).where(conversations.c.org == org, conversations.c.id == conversation_id)
+    row = tx.execute(query).first()
+    return _conversation(row) if row else None
+
+
+def get_filtered(tx: Tx, org: str, wanted: Filter, most: int) -> tuple[Conversation, ...]:
+    """The conversations that match, in the filter's order, at most ``most`` of them."""
+    sqlite = tx.dialect.name == "sqlite"
+    where = conditions(wanted, sqlite=sqlite)
+    query = select(conversations).where(conversations.c.org == org, *where).order_by(*orders(wanted, sqlite=sqlite))
+    rows = tx.execute(query.limit(min(wanted.limit or most, most)))
+    return tuple(_conversation(row) for row in rows)
+
+
+def set_metadata(tx: Tx, conversation: Conversation) -> None:
+    """Overwrite name and metadata."""
+    query = update(conversations).where(conversations.c.id == conversation.id)
+    tx.execute(query.values(name=conversation.name, metadata=dict(conversation.metadata)))
+
+
+def get_transcript(tx: Tx, conversation_id: str) -> Transcript:
+    """Everything that was recorded of it."""
+    query = select(events.c.body).where(events.c.conversation_id == conversation_id).order_by(events.c.turn)
+    return Transcript(tuple(event_codec.loads(body) for body in tx.execute(query).scalars()))
+
+
+def rows_of(conversation_id: str, first_turn: int, new: Sequence[Event]) -> list[dict[str, object]]:
+    """Events as rows, beginning at that turn."""
+    return [
+        {"conversation_id": conversation_id, "turn": first_turn + place, "body": event_codec.dumps(event)}
+        for place, event in enumerate(new)
+    ]
+
+
+def append(tx: Tx, conversation_id: str, new: Sequence[Event], at: Millis) -> None:
+    """Write events behind those that are there. Raises ``TurnTaken``; the transaction is then of no more use."""
+    last = select(func.max(events.c.turn)).where(events.c.conversation_id == conversation_id)
+    first = tx.execute(last).scalar_one()
+    if new:
+        rows = rows_of(conversation_id, 0 if first is None else first + 1, new)
+        try:
+            tx.execute(insert(events), rows)
+        except IntegrityError as failure:
+            raise TurnTaken(conversation_id) from failure
+    query = update(conversations).where(conversations.c.id == conversation_id)
+    tx.execute(query.values(last_message_at=at))

@@ -1,0 +1,184 @@
+"""One database, SQLite or PostgreSQL: units of work, each done whole or not at all.
+
+A unit of work is a plain function of a connection, done in a thread. The event loop hands it over and gets its result
+back: one hop, where an asynchronous driver makes one for every statement (``docs/decisions``).
+
+SQLite admits one writer, so all writing is done by one thread, in transactions that begin with ``BEGIN IMMEDIATE`` (a
+deferred transaction that turns into a writer fails under load whatever the busy timeout). What has queued up while the
+last transaction was made durable shares the next one, each unit in a savepoint of its own: a commit waits for the disk
+once, not once for each of them.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.pool import ConnectionPoolEntry
+
+Tx = Connection
+"""A transaction. Whoever began it commits it."""
+T = TypeVar("T")
+
+READERS = 4
+SERVER_CONNECTIONS = 16
+MOST_TOGETHER = 200
+"""How many units of work share a transaction at most."""
+
+
+class DatabaseUnreachable(Exception):
+    """The database does not answer, or not to us; the message is the driver's and holds no password."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Queued:
+    work: Callable[[Tx], Any]
+    done: asyncio.Future[Any]
+
+
+class Database:
+    """Two pools over one database. Make it with ``connect``."""
+
+    def __init__(
+        self, readers: Engine, writers: Engine, reading: ThreadPoolExecutor, writing: ThreadPoolExecutor
+    ) -> None:
+        self._readers, self._writers = readers, writers
+        self._reading, self._writing = reading, writing
+        self._queue: list[_Queued] = []
+        self._draining = False
+        self.sqlite = writers.dialect.name == "sqlite"
+
+    async def read(self, work: Callable[[Tx], T]) -> T:
+        """Do the work in a transaction that only reads: one consistent view. Raises what the work raises."""
+        return await asyncio.get_running_loop().run_in_executor(self._reading, _transact, self._readers, work)
+
+    async def write(self, work: Callable[[Tx], T]) -> T:
+        """Do the work; it is durable when this returns, and undone when it raises.
+
+        Work that has begun is finished also when whoever waits for it is cancelled.
+        """
+        loop = asyncio.get_running_loop()
+        if not self.sqlite:
+            return await loop.run_in_executor(self._writing, _transact, self._writers, work)
+        done: asyncio.Future[T] = loop.create_future()
+        self._queue.append(_Queued(work, done))
+        if not self._draining:
+            self._draining = True
+            loop.call_soon(self._drain, loop)
+        return await done
+
+    def _drain(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Hand what has queued up to the writing thread; when that is durable, hand over what came meanwhile."""
+        together, self._queue = self._queue[:MOST_TOGETHER], self._queue[MOST_TOGETHER:]
+        self._draining = bool(together)
+        if not together:
+            return
+
+        def settle(outcomes: Sequence[_Outcome]) -> None:
+            for one, (value, failure) in zip(together, outcomes, strict=True):
+                if one.done.done():
+                    continue  # whoever waited was cancelled meanwhile
+                if failure is None:
+                    one.done.set_result(value)
+                else:
+                    one.done.set_exception(failure)
+            self._drain(loop)
+
+        def work() -> None:
+            outcomes = _transact_all(self._writers, [one.work for one in together])
+            loop.call_soon_threadsafe(settle, outcomes)
+
+        try:
+            self._writing.submit(work)
+        except RuntimeError as failure:  # closed meanwhile: nobody may wait for ever
+            settle([(None, failure)] * len(together))
+
+    async def ping(self) -> None:
+        """Raises what the driver raises when the database does not answer."""
+        await self.read(lambda tx: tx.execute(text("SELECT 1")))
+
+    def close(self) -> None:
+        """Finish what was begun and close every connection."""
+        for pool in {self._reading, self._writing}:
+            pool.shutdown()
+        for engine in (self._readers, self._writers):
+            engine.dispose()
+
+
+def _transact(engine: Engine, work: Callable[[Tx], T]) -> T:
+    with engine.begin() as connection:
+        return work(connection)
+
+
+_Outcome = tuple[Any, BaseException | None]
+
+
+def _transact_all(engine: Engine, works: Sequence[Callable[[Tx], Any]]) -> list[_Outcome]:
+    """What each unit of work returned or raised; one that raises undoes itself only."""
+    outcomes: list[_Outcome] = []
+    try:
+        with engine.begin() as connection:
+            for work in works:
+                try:
+                    with connection.begin_nested():
+                        outcomes.append((work(connection), None))
+                except Exception as failure:  # it is raised where the work was asked for
+                    if not _lasts(connection):
+                        raise
+                    outcomes.append((None, failure))
+    except Exception as failure:  # noqa: BLE001  # the transaction itself failed: nothing of it was kept
+        return [(None, failure)] * len(works)
+    return outcomes
+
+
+def _lasts(connection: Connection) -> bool:
+    """Whether the transaction is still there. SQLite rolls all of it back by itself when, say, the disk is full; what
+    came after that would be committed piece by piece."""
+    return bool(getattr(connection.connection.dbapi_connection, "in_transaction", True))
+
+
+def connect(url: str) -> Database:
+    """Open a database by its SQLAlchemy address; the schema is the business of ``migrate``."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        engine = create_engine(parsed, pool_size=SERVER_CONNECTIONS, max_overflow=0, pool_pre_ping=True)
+        threads = ThreadPoolExecutor(SERVER_CONNECTIONS, "database")
+        # One view for all that a reader looks at, as SQLite gives it; without a writer in it, it cannot fail.
+        readers = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        return Database(readers, engine, threads, threads)
+    if parsed.database:
+        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+    # A reader that writes would wait for the writers inside its transaction, and be refused on a server.
+    readers = _sqlite(url, READERS, "BEGIN", "query_only=ON")
+    writers = _sqlite(url, 1, "BEGIN IMMEDIATE")
+    return Database(readers, writers, ThreadPoolExecutor(READERS, "reader"), ThreadPoolExecutor(1, "writer"))
+
+
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
+def _sqlite(url: str, size: int, begin: str, *more: str) -> Engine:
+    engine = create_engine(url, pool_size=size, max_overflow=0, connect_args={"check_same_thread": False})
+
+    def opened(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
+        setattr(connection, "isolation_level", None)  # noqa: B010  # ours to begin; the driver's type does not say it
+        cursor = connection.cursor()
+        # FULL: a commit that was reported survives a power cut, not only a crash. Group commit makes it cheap.
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000", "foreign_keys=ON", *more):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+        # Its own knows ASCII only, and patterns that ignore the case of letters are built on it.
+        getattr(connection, "create_function")("lower", 1, _lower, deterministic=True)  # noqa: B009
+
+    def started(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    event.listen(engine, "connect", opened)
+    event.listen(engine, "begin", started)
+    return engine

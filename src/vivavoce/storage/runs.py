@@ -1,0 +1,154 @@
+"""Runs, kept. What a run froze is kept apart, once for all runs that froze the same."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, insert, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from vivavoce.core.assistant import Version
+from vivavoce.core.event import Ending
+from vivavoce.core.run import Run
+from vivavoce.core.scenario import Scenario
+from vivavoce.core.status import Status
+from vivavoce.core.verdict import Fault
+from vivavoce.storage.codec import digest, scenario_codec, usage_codec, verdicts_codec, version_codec
+from vivavoce.storage.database import Tx
+from vivavoce.storage.page import Page, Window, fetch_page
+from vivavoce.storage.tables import runs, snapshots
+
+
+@dataclass(frozen=True, slots=True)
+class RunFilter:
+    """Exact matches; None does not filter."""
+
+    scenario_id: str | None = None
+    suite: str | None = None
+    batch_id: str | None = None
+    statuses: frozenset[Status] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A run to be made: what it freezes."""
+
+    run: Run
+    scenario: Scenario
+    version: Version | None
+
+
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """What a run works on, as it was when it was triggered."""
+
+    org: str
+    run: Run
+    scenario: Scenario
+    version: Version | None
+
+
+def _run(row: Row[Any]) -> Run:
+    return Run(
+        id=row.id,
+        scenario_id=row.scenario_id,
+        status=Status(row.status),
+        trigger=row.trigger,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        conversation_id=row.conversation_id,
+        batch_id=row.batch_id,
+        version_id=row.version_id,
+        started_at=row.started_at,
+        completed_at=row.completed_at,
+        ending=Ending(row.ending) if row.ending else None,
+        fault=Fault(row.fault) if row.fault else None,
+        reason=row.reason,
+        verdicts=verdicts_codec.loads(row.verdicts) if row.verdicts else (),
+        criteria=tuple(row.criteria),
+        story=row.story,
+        talked_ms=row.talked_ms,
+        usage=usage_codec.loads(row.usage) if row.usage else None,
+    )
+
+
+def add(tx: Tx, org: str, orders: Sequence[Order]) -> None:
+    """Keep new runs and what they froze."""
+    bodies: dict[str, str] = {}
+
+    def freeze(body: str) -> str:
+        key = digest(body)
+        bodies[key] = body
+        return key
+
+    rows = [
+        {
+            "id": order.run.id,
+            "org": org,
+            "scenario_id": order.run.scenario_id,
+            "batch_id": order.run.batch_id,
+            "suite": order.scenario.suite,
+            "conversation_id": order.run.conversation_id,
+            "status": order.run.status.value,
+            "trigger": order.run.trigger,
+            "scenario_digest": freeze(scenario_codec.dumps(order.scenario)),
+            "version_digest": freeze(version_codec.dumps(order.version)) if order.version else None,
+            "version_id": order.run.version_id,
+            "criteria": list(order.run.criteria),
+            "reason": "",
+            "story": "",
+            "talked_ms": 0,
+            "created_at": order.run.created_at,
+            "updated_at": order.run.updated_at,
+            "dispatch": 1,
+            "progress": 0,
+            "stalls": 0,
+        }
+        for order in orders
+    ]
+    _keep(tx, bodies)
+    tx.execute(insert(runs), rows)
+
+
+def _keep(tx: Tx, bodies: dict[str, str]) -> None:
+    dialect = postgresql if tx.dialect.name == "postgresql" else sqlite
+    values = [{"digest": key, "body": body} for key, body in sorted(bodies.items())]
+    tx.execute(dialect.insert(snapshots).on_conflict_do_nothing(), values)
+
+
+def get(tx: Tx, org: str, run_id: str, scenario_id: str | None = None) -> Run | None:
+    """One run, or None; with a scenario's id only where it belongs to that scenario."""
+    query = select(runs).where(runs.c.org == org, runs.c.id == run_id)
+    if scenario_id is not None:
+        query = query.where(runs.c.scenario_id == scenario_id)
+    row = tx.execute(query).first()
+    return _run(row) if row else None
+
+
+def get_page(tx: Tx, org: str, wanted: RunFilter, window: Window) -> Page[Run]:
+    """A page of runs, newest first."""
+    where: list[ColumnElement[bool]] = [runs.c.org == org]
+    for column in ("scenario_id", "suite", "batch_id"):
+        value = getattr(wanted, column)
+        if value is not None:
+            where.append(runs.c[column] == value)
+    if wanted.statuses is not None:
+        where.append(runs.c.status.in_(sorted(wanted.statuses)))
+    rows, total = fetch_page(tx, runs, where, window, [runs.c.id.desc()])
+    return Page(tuple(_run(row) for row in rows), total, window)
+
+
+def get_frozen(tx: Tx, run_id: str) -> Frozen | None:
+    """The run with what it froze, or None when it was deleted meanwhile."""
+    row = tx.execute(select(runs).where(runs.c.id == run_id)).first()
+    if row is None:
+        return None
+    wanted = [key for key in (row.scenario_digest, row.version_digest) if key]
+    found = tx.execute(select(snapshots).where(snapshots.c.digest.in_(wanted)))
+    bodies = {one.digest: one.body for one in found}
+    return Frozen(
+        row.org,
+        _run(row),
+        scenario_codec.loads(bodies[row.scenario_digest]),
+        version_codec.loads(bodies[row.version_digest]) if row.version_digest else None,
+    )

@@ -1,0 +1,172 @@
+"""Filters as a database applies them, against the same rules in plain Python."""
+
+import functools
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from tests.support.store import NOW, ORG, a_conversation
+
+from vivavoce.core.conversation import Conversation
+from vivavoce.core.filter import COLUMNS, TIMES, AnyOf, Comparison, Field, Filter, Op, Order
+from vivavoce.storage import conversations
+from vivavoce.storage.database import Database, Tx
+
+# the rules of ``vivavoce.core.filter``, read literally
+
+
+def value_of(one: Conversation, field: Field) -> Any:
+    return one.metadata.get(field.name) if field.metadata else getattr(one, field.name)
+
+
+def matches(pattern: str, text: str, *, fold: bool) -> bool:
+    def translate(part: re.Match[str]) -> str:
+        escaped, sign = part.groups()
+        return re.escape(escaped) if escaped else {"%": ".*", "_": "."}.get(sign, re.escape(sign))
+
+    def folded(words: str) -> str:
+        return words.lower() if fold else words
+
+    expected = re.sub(r"\\(.)|(.)", translate, folded(pattern), flags=re.DOTALL)
+    return re.fullmatch(expected, folded(text), re.DOTALL) is not None
+
+
+COMPARE: dict[Op, Callable[[Any, Any], bool]] = {
+    Op.EQ: lambda a, b: a == b,
+    Op.NEQ: lambda a, b: a != b,
+    Op.GT: lambda a, b: a > b,
+    Op.GTE: lambda a, b: a >= b,
+    Op.LT: lambda a, b: a < b,
+    Op.LTE: lambda a, b: a <= b,
+    Op.IN: lambda a, b: a in b,
+    Op.LIKE: lambda a, b: matches(b, a, fold=False),
+    Op.ILIKE: lambda a, b: matches(b, a, fold=True),
+}
+
+
+def holds(condition: Comparison | AnyOf, one: Conversation) -> bool:
+    if isinstance(condition, AnyOf):
+        return any(holds(option, one) for option in condition.options)
+    value = value_of(one, condition.field)
+    if condition.op is Op.IS:
+        return value is None
+    return value is not None and COMPARE[condition.op](value, condition.value)
+
+
+def expected(wanted: Filter, kept: list[Conversation]) -> list[Conversation]:
+    found = [one for one in kept if all(holds(condition, one) for condition in wanted.conditions)]
+    orders = wanted.orders or (Order(Field("created_at"), descending=True),)
+
+    def compare(a: Conversation, b: Conversation) -> int:
+        for order in orders:
+            one, two = value_of(a, order.field), value_of(b, order.field)
+            if one == two:
+                continue
+            if one is None or two is None:
+                return 1 if one is None else -1
+            return (1 if one > two else -1) * (-1 if order.descending else 1)
+        return -1 if a.id > b.id else 1
+
+    return sorted(found, key=functools.cmp_to_key(compare))[: wanted.limit]
+
+
+# what is tried
+
+NASTY = "ab%_\\*?[]^-'\"AÉé😀 .$\n"
+words = st.text(st.sampled_from(NASTY), max_size=4)
+keys = st.sampled_from(["a", "A", "b.c", 'q"u', "b\\s", "[0]", "$.a", "é", "", "'", "0", "a b"])
+times = st.integers(NOW, NOW + 3)
+texts = st.builds(Field, st.sampled_from(sorted(COLUMNS - TIMES))) | st.builds(Field, keys, st.just(True))
+moments = st.builds(Field, st.sampled_from(sorted(TIMES)))
+COMPARING = [Op.EQ, Op.NEQ, Op.GT, Op.GTE, Op.LT, Op.LTE]
+
+
+def comparisons(fields: st.SearchStrategy[Field], values: st.SearchStrategy[Any]) -> st.SearchStrategy[Comparison]:
+    return (
+        st.builds(Comparison, fields, st.sampled_from(COMPARING), values)
+        | st.builds(Comparison, fields, st.just(Op.IN), st.lists(values, min_size=1, max_size=3).map(tuple))
+        | st.builds(Comparison, fields, st.just(Op.IS), st.none())
+    )
+
+
+patterns = st.builds(Comparison, texts, st.sampled_from([Op.LIKE, Op.ILIKE]), words)
+conditions = comparisons(texts, words) | comparisons(moments, times) | patterns
+filters = st.builds(
+    Filter,
+    st.lists(conditions | st.lists(conditions, min_size=1, max_size=3).map(lambda some: AnyOf(tuple(some))), max_size=3)
+    .map(tuple),
+    st.lists(st.builds(Order, texts | moments, st.booleans()), max_size=3).map(tuple),
+    st.none() | st.integers(1, 4),
+)  # fmt: skip
+talks = st.lists(
+    st.builds(
+        a_conversation,
+        name=st.none() | words,
+        metadata=st.dictionaries(keys, words, max_size=4),
+        created_at=times,
+        last_message_at=times,
+    ),
+    min_size=1,
+    max_size=6,
+    unique_by=lambda one: one.id,
+)
+
+
+class _Undo(Exception):
+    """Carries the result out of a transaction that keeps nothing."""
+
+    def __init__(self, found: list[Conversation]) -> None:
+        super().__init__()
+        self.found = found
+
+
+async def found_in(database: Database, wanted: Filter, kept: list[Conversation]) -> list[Conversation]:
+    def work(tx: Tx) -> None:
+        conversations.add(tx, ORG, kept)
+        raise _Undo(list(conversations.get_filtered(tx, ORG, wanted, 1000)))
+
+    with pytest.raises(_Undo) as undone:
+        await database.write(work)
+    return undone.value.found
+
+
+def like(pattern: str, op: Op = Op.LIKE) -> Filter:
+    return Filter((Comparison(Field("name"), op, pattern),))
+
+
+def named(*names: str) -> list[Conversation]:
+    return [a_conversation(name=name) for name in names]
+
+
+tried = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@given(wanted=filters, kept=talks)
+@tried
+async def test_a_database_finds_what_the_rules_say(
+    database: Database, wanted: Filter, kept: list[Conversation]
+) -> None:
+    assert await found_in(database, wanted, kept) == expected(wanted, kept)
+
+
+@given(pattern=words, op=st.sampled_from([Op.LIKE, Op.ILIKE]), kept=st.lists(words, min_size=1, max_size=8))
+@example(pattern="a\\", op=Op.LIKE, kept=["a", "a\\", "A\\"])
+@example(pattern="a\\", op=Op.ILIKE, kept=["a", "a\\", "A\\"])
+@example(pattern="\\%_%", op=Op.LIKE, kept=["%", "%a", "%aa", "aa"])
+@example(pattern="[a]*?", op=Op.LIKE, kept=["a", "[a]*?", "abc", "[a]bc"])
+@example(pattern="É_", op=Op.ILIKE, kept=["éa", "É\n", "éé", "e"])
+@tried
+async def test_patterns_mean_the_same_everywhere(database: Database, pattern: str, op: Op, kept: list[str]) -> None:
+    wanted, talked = like(pattern, op), named(*kept)
+    assert await found_in(database, wanted, talked) == expected(wanted, talked)
+
+
+async def test_text_is_ordered_by_code_points_and_not_by_a_language(database: Database) -> None:
+    kept = named("é", "a", "B", "Z", "-a", "_", "😀")
+    ascending = Filter(orders=(Order(Field("name")),))
+    assert [one.name for one in await found_in(database, ascending, kept)] == ["-a", "B", "Z", "_", "a", "é", "😀"]
+    above = Filter((Comparison(Field("name"), Op.GT, "a"),), (Order(Field("name")),))
+    assert [one.name for one in await found_in(database, above, kept)] == ["é", "😀"]
