@@ -1,0 +1,1 @@
+"""Durable execution: queue, lease, worker."""
