@@ -1,0 +1,114 @@
+"""What happens in one run, from the claim to the settled row."""
+
+from collections.abc import Sequence
+
+import structlog
+
+from vivavoce.core.event import Event, Usage
+from vivavoce.core.model import ModelFailure
+from vivavoce.core.status import Status
+from vivavoce.core.transcript import Transcript
+from vivavoce.core.verdict import Fault, Outcome, Verdict
+from vivavoce.examination.course import Limits
+from vivavoce.examination.examine import Book, Examined, examine
+from vivavoce.examination.story import tell
+from vivavoce.models.scripted import problems
+from vivavoce.services.context import Context
+from vivavoce.services.lines import Unreachable, channel
+from vivavoce.storage import conversations, runs
+from vivavoce.storage.database import Tx
+from vivavoce.storage.journal import Entry, Lease, LeaseLost, decided, running, settled
+from vivavoce.storage.runs import Frozen
+
+log = structlog.get_logger(__name__)
+
+SCRIPTED = "scripted"
+
+
+async def conduct(ctx: Context, lease: Lease) -> None:
+    """Examine the run that the lease is for and settle it. Raises ``LeaseLost`` when it is somebody else's by now."""
+
+    def look_up(tx: Tx) -> tuple[Frozen, Transcript]:
+        found = runs.get_frozen(tx, lease.run_id)
+        if found is None:
+            raise LeaseLost(lease.run_id)
+        return found, conversations.get_transcript(tx, found.run.conversation_id)
+
+    frozen, transcript = await ctx.database.read(look_up)
+    notes = [f"resumed at turn {len(transcript.events)}"] if transcript.events else []
+    log.info("run starts", run=lease.run_id, test=frozen.scenario.name, turns=len(transcript.events))
+    try:
+        line = channel(ctx, frozen)
+        tester = ctx.models.resolve(None, "tester")
+        judging = ctx.models.resolve(None, "judge")
+    except (Unreachable, ModelFailure) as failure:
+        refused = Outcome(Status.ERROR, Fault.INFRASTRUCTURE, f"it could not start: {failure}")
+        await _settle(ctx, lease, frozen, notes, Examined(transcript, frozen.run.verdicts, refused))
+        return
+    notes += [f"tester: {tester.name}, judge: {judging.name}", *line.notes]
+    if frozen.scenario.medium.spoken:
+        notes.append(f"{frozen.scenario.medium.value} is carried as text: this server does not speak yet")
+    if tester.name == SCRIPTED:
+        notes += [f"the tester's script, {problem}" for problem in problems(frozen.scenario.brief)]
+    if judging.name == SCRIPTED:
+        notes.append("the judge is scripted: it computes over the transcript and understands nothing else")
+    book = _Book(ctx, lease, frozen.run.conversation_id, len(transcript.events))
+    await ctx.journal.write(running(lease, ctx.clock.now()))
+    examined = await examine(
+        frozen.scenario,
+        line,
+        tester,
+        judging,
+        transcript,
+        frozen.run.verdicts,
+        Book(book.events, book.verdicts),
+        clock=ctx.clock,
+        limits=Limits(
+            frozen.scenario.max_duration_s or ctx.limits.max_duration_s,
+            frozen.scenario.turn_limit or ctx.limits.turn_limit,
+        ),
+    )
+    await _settle(ctx, lease, frozen, notes, examined)
+
+
+class _Book:
+    """Writes a run's events where they belong, under its lease."""
+
+    def __init__(self, ctx: Context, lease: Lease, conversation_id: str, turn: int) -> None:
+        self._ctx, self._lease = ctx, lease
+        self._conversation_id, self._turn = conversation_id, turn
+
+    async def events(self, events: Sequence[Event]) -> None:
+        first = self._turn
+        self._turn += len(events)
+        entry = Entry(self._lease, self._ctx.clock.now(), self._conversation_id, first, tuple(events))
+        await self._ctx.journal.write(entry)
+
+    async def verdicts(self, verdicts: Sequence[Verdict], usage: Usage) -> None:
+        await self._ctx.journal.write(decided(self._lease, self._ctx.clock.now(), verdicts, usage))
+
+
+async def _settle(ctx: Context, lease: Lease, frozen: Frozen, notes: Sequence[str], examined: Examined) -> None:
+    run, outcome = frozen.run, examined.outcome
+    now = ctx.clock.now()
+    # Verdicts that were recorded before a restart were paid for then; what they cost was recorded with them.
+    judging = examined.judging if examined.judging.attempts else frozen.run.usage or examined.judging
+    usage = examined.transcript.usage.plus(judging)
+    story = tell(
+        f"run {run.id}: {frozen.scenario.name}",
+        run.started_at or now,
+        notes,
+        examined.transcript,
+        examined.verdicts,
+        outcome,
+        usage,
+    )
+    await ctx.journal.write(settled(lease, now, outcome, examined.transcript, usage, story))
+    log.info(
+        "run ends",
+        run=run.id,
+        test=frozen.scenario.name,
+        status=outcome.status.value,
+        fault=outcome.fault.value if outcome.fault else None,
+        seconds=round(examined.transcript.talked_ms / 1000, 2),
+    )

@@ -1,0 +1,120 @@
+"""Runs: triggered, listed, read. What a run works on is frozen when it is triggered."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from vivavoce.core.assistant import Version
+from vivavoce.core.conversation import Conversation
+from vivavoce.core.event import Millis
+from vivavoce.core.run import Run
+from vivavoce.core.scenario import Scenario
+from vivavoce.core.status import Status
+from vivavoce.examination.story import tell
+from vivavoce.services import assistants
+from vivavoce.services.context import Context
+from vivavoce.services.errors import NotFound, Rejected
+from vivavoce.services.scenarios import get as get_scenario
+from vivavoce.services.variables import about
+from vivavoce.storage import conversations, runs, scenarios
+from vivavoce.storage.database import Tx
+from vivavoce.storage.page import Page, Window
+from vivavoce.storage.runs import Order, RunFilter
+
+
+def trigger(ctx: Context, tx: Tx, org: str, scenario_id: str, version_id: str | None, trigger: str = "manual") -> Run:
+    """A new pending run of one scenario. Whoever calls hands it to the worker after the commit.
+
+    Raises ``NotFound``, and ``Rejected`` for a version that does not exist.
+    """
+    scenario = get_scenario(tx, org, scenario_id)
+    return _add(ctx, tx, org, [scenario], version_id, None, trigger)[0]
+
+
+def trigger_suite(
+    ctx: Context, tx: Tx, org: str, suite: str, version_id: str | None, trigger: str = "manual"
+) -> tuple[Run, ...]:
+    """A new pending run for every scenario of the suite, all of one batch. Raises ``NotFound`` for an empty suite, and
+    ``Rejected`` for a version that does not exist."""
+    found = scenarios.get_suite(tx, org, suite)
+    if not found:
+        raise NotFound("test suite", suite)
+    return _add(ctx, tx, org, found, version_id, ctx.new_id(), trigger)
+
+
+def _add(
+    ctx: Context,
+    tx: Tx,
+    org: str,
+    found: Sequence[Scenario],
+    version_id: str | None,
+    batch_id: str | None,
+    trigger: str,
+) -> tuple[Run, ...]:
+    now = ctx.clock.now()
+    versions: dict[str, Version | None] = {}
+    orders: list[Order] = []
+    for scenario in found:
+        target = ctx.numbers.get(scenario.target, scenario.target)
+        if target not in versions:
+            versions[target] = assistants.choose(tx, org, target, version_id)
+        version = versions[target]
+        if version is None and version_id is not None:
+            raise Rejected(
+                f"Test {scenario.id!r} goes to {scenario.target!r}, which is no assistant of this server, "
+                f"so it has no version {version_id!r}.",
+                "version_id",
+            )
+        orders.append(Order(_pending(ctx, scenario, version, batch_id, trigger, now), scenario, version))
+    conversations.add(tx, org, [_conversation(order, now) for order in orders])
+    runs.add(tx, org, orders)
+    return tuple(order.run for order in orders)
+
+
+def _pending(
+    ctx: Context, scenario: Scenario, version: Version | None, batch_id: str | None, trigger: str, now: Millis
+) -> Run:
+    return Run(
+        id=ctx.new_id(),
+        scenario_id=scenario.id,
+        status=Status.PENDING,
+        trigger=trigger,
+        created_at=now,
+        updated_at=now,
+        conversation_id=ctx.new_id(),
+        batch_id=batch_id,
+        version_id=version.id if version else None,
+        criteria=tuple(criterion.name for criterion in scenario.criteria),
+    )
+
+
+def _conversation(order: Order, now: Millis) -> Conversation:
+    """The conversation a run will hold; it can be read as soon as the run exists."""
+    scenario = order.scenario
+    metadata = about(order.version, medium=scenario.medium, agent_target=scenario.target)
+    return Conversation(order.run.conversation_id, now, now, scenario.name, {**metadata, "run_id": order.run.id})
+
+
+async def retrieve(ctx: Context, org: str, scenario_id: str, run_id: str) -> Run:
+    """One run; while it goes on, its story is told as far as it is recorded. Raises ``NotFound``."""
+
+    def work(tx: Tx) -> Run:
+        run = runs.get(tx, org, run_id, scenario_id)
+        if run is None:
+            raise NotFound("test run", run_id)
+        if run.story or run.started_at is None:
+            return run
+        transcript = conversations.get_transcript(tx, run.conversation_id)
+        return replace(run, story=tell(f"run {run.id}", run.started_at, (), transcript, run.verdicts))
+
+    return await ctx.database.read(work)
+
+
+async def get_page(ctx: Context, org: str, wanted: RunFilter, window: Window) -> Page[Run]:
+    """A page of runs, newest first. Raises ``NotFound`` when the scenario it asks for does not exist."""
+
+    def work(tx: Tx) -> Page[Run]:
+        if wanted.scenario_id is not None:
+            get_scenario(tx, org, wanted.scenario_id)
+        return runs.get_page(tx, org, wanted, window)
+
+    return await ctx.database.read(work)

@@ -1,0 +1,45 @@
+"""The variables a conversation starts with. All of it follows from what is stored, so a restart finds the same."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from vivavoce.assistant.variables import merge, system_variables
+from vivavoce.core.assistant import Version
+from vivavoce.core.event import Millis
+from vivavoce.core.scenario import Medium
+
+
+def starting(
+    version: Version,
+    given: Mapping[str, Any],
+    *,
+    conversation_id: str,
+    started_at: Millis,
+    medium: Medium = Medium.WEB_CHAT,
+    agent_target: str | None = None,
+    user_target: str | None = None,
+) -> Mapping[str, Any]:
+    """What the start gave wins over the assistant's defaults; system variables are nobody's to set (contract, 6.3)."""
+    prefix = version.templating.prefix
+    system = system_variables(
+        prefix,
+        now_ms=started_at,
+        medium=medium,
+        agent_target=agent_target or version.assistant_id,
+        user_target=user_target,
+        conversation_id=conversation_id,
+    )
+    return {**merge(given, version.variables, reserved=prefix), **system}
+
+
+def about(version: Version | None, *, medium: Medium, agent_target: str = "", user_target: str = "") -> dict[str, str]:
+    """What a conversation's metadata says of its assistant and its ends (contract, section 5.15)."""
+    prefix = version.templating.prefix if version else ""
+    known = {f"{prefix}conversation_channel": medium.value}
+    if version:
+        known |= {"assistant_id": version.assistant_id, "assistant_version_id": version.id}
+    if agent_target:
+        known[f"{prefix}agent_target"] = agent_target
+    if user_target:
+        known[f"{prefix}end_user_target"] = user_target
+    return known

@@ -1,0 +1,37 @@
+from collections.abc import AsyncGenerator
+
+import pytest
+from tests.support.store import Hand, database, database_url, ids, postgres_shared, sqlite_template
+
+from vivavoce.models.config import ModelSettings
+from vivavoce.models.resolve import Models
+from vivavoce.outbound.fetch import open_session
+from vivavoce.outbound.guard import Guard
+from vivavoce.services.context import Context, Limits
+from vivavoce.services.turns import Turns
+from vivavoce.storage.database import Database
+from vivavoce.storage.journal import Journal
+
+__all__ = ["database", "database_url", "postgres_shared", "sqlite_template"]
+
+
+@pytest.fixture
+def hand() -> Hand:
+    return Hand()
+
+
+@pytest.fixture
+async def ctx(database: Database, hand: Hand) -> AsyncGenerator[Context]:
+    """What services work with on a server with the scripted model and one mapped number; nothing outside is reached."""
+    async with open_session(Guard(), ticks=hand.ticks) as session:
+        yield Context(
+            database=database,
+            journal=Journal(database),
+            clock=hand,
+            new_id=ids(hand),
+            models=Models(ModelSettings()),
+            outbound=session,
+            limits=Limits(turn_limit=5, max_duration_s=600),
+            numbers={},
+            turns=Turns(),
+        )
