@@ -1,0 +1,1 @@
+"""The Telnyx AI Assistants API, mounted at ``/v2``."""

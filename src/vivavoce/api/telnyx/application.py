@@ -1,0 +1,101 @@
+"""The application of this API: its routes, and its answer to everything that can go wrong."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from vivavoce import __version__
+from vivavoce.api.idempotency import BodyTooLarge, KeyInFlight, KeyMalformed, KeyReused
+from vivavoce.api.telnyx import assistants, conversations, tests
+from vivavoce.api.telnyx.deps import Submit
+from vivavoce.api.telnyx.errors import RESPONSES, Problem, Refused, errors_body, fallback, problem, validation_body
+from vivavoce.services.context import Context
+from vivavoce.services.errors import Broken, Busy, NotFound, Rejected
+
+POINTERS = {"version_id": "/destination_version_id", "conversation_id": "/conversation_id"}
+"""Where in this API's requests the parts stand that a service may refuse."""
+IDEMPOTENCY_POINTER = "/header/Idempotency-Key"
+
+
+def render(status: int, detail: str, pointer: str | None) -> Mapping[str, Any]:
+    """The body of an error that the gate answers."""
+    return errors_body(problem(status, detail, pointer=pointer))
+
+
+def application(context: Context, submit: Submit) -> FastAPI:
+    """The API under its own root; mounted at ``/v2``."""
+    app = FastAPI(
+        title="Viva Voce: Telnyx AI Assistants API",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        responses=RESPONSES,
+        redirect_slashes=False,
+        separate_input_output_schemas=False,
+    )
+    app.state.context, app.state.submit = context, submit
+    # Static segments win over ids: what is below /assistants/tests comes first (contract, section 1.6).
+    for router in (tests.router, assistants.router, conversations.router):
+        app.include_router(router)
+
+    async def invalid(_request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, RequestValidationError)
+        return JSONResponse(validation_body(error.errors()), 422)
+
+    async def unrouted(_request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, HTTPException)
+        body = errors_body(fallback(error.status_code, str(error.detail)))
+        return JSONResponse(body, error.status_code, error.headers)
+
+    async def failed(_request: Request, error: Exception) -> JSONResponse:
+        found = _problem(error)
+        return JSONResponse(errors_body(found), found.status)
+
+    app.add_exception_handler(RequestValidationError, invalid)
+    app.add_exception_handler(HTTPException, unrouted)
+    _describe_key(app)
+    for kind in (Refused, NotFound, Rejected, Busy, Broken, KeyMalformed, KeyReused, KeyInFlight, BodyTooLarge):
+        app.add_exception_handler(kind, failed)
+    return app
+
+
+def _describe_key(app: FastAPI) -> None:
+    """The gate asks for the key before any route, so the routes know nothing of it; their description should."""
+    plain = app.openapi
+
+    def described() -> dict[str, Any]:
+        schema = plain()
+        schema["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+        schema["security"] = [{"key": []}]
+        return schema
+
+    app.openapi = described
+
+
+def _problem(error: Exception) -> Problem:
+    match error:
+        case Refused(problem=found):
+            return found
+        case NotFound():
+            return problem(404, str(error))
+        case Rejected(part=part):
+            return problem(400, str(error), pointer=POINTERS.get(part or ""))
+        case Busy():
+            return problem(409, str(error))
+        case Broken():
+            return problem(503, str(error))
+        case KeyMalformed():
+            return problem(400, str(error), pointer=IDEMPOTENCY_POINTER)
+        case KeyReused():
+            return problem(422, "This Idempotency-Key was used for another request.", pointer=IDEMPOTENCY_POINTER)
+        case KeyInFlight():
+            return problem(409, "The first request with this key is still running.", pointer=IDEMPOTENCY_POINTER)
+        case BodyTooLarge():
+            return problem(413, str(error))
+        case _:
+            return problem(500, HTTPStatus(500).phrase)

@@ -1,0 +1,138 @@
+import json
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, ValidationError
+from telnyx.types.ai import Conversation as SdkConversation
+from telnyx.types.ai.conversations import MessageListResponse
+
+from vivavoce.api.telnyx.wire.conversations import (
+    ChatBody,
+    ConversationCreate,
+    ConversationUpdate,
+    dump_conversation,
+    dump_messages,
+    to_conversation,
+)
+from vivavoce.core.conversation import Conversation
+from vivavoce.core.event import Ending, Left, Message, Speaker, ToolCall, ToolCalled, ToolReturned
+from vivavoce.core.transcript import Transcript
+
+
+def caller(text: str, at: int) -> Message:
+    return Message(Speaker.CALLER, text, at)
+
+
+def assistant(text: str, at: int) -> Message:
+    return Message(Speaker.ASSISTANT, text, at)
+
+
+def test_a_conversation():
+    body = ConversationCreate.model_validate({"name": "n", "metadata": {"ai_disabled": "true"}})
+    conversation = to_conversation(body, id="c", now=1)
+    assert conversation == Conversation("c", 1, 1, "n", {"ai_disabled": "true"})
+    wire = dump_conversation(conversation)
+    assert wire == {
+        "id": "c",
+        "name": "n",
+        "created_at": "1970-01-01T00:00:00.001Z",
+        "last_message_at": "1970-01-01T00:00:00.001Z",
+        "metadata": {"ai_disabled": "true"},
+    }
+    assert SdkConversation.model_validate(wire).metadata == {"ai_disabled": "true"}
+    empty = to_conversation(ConversationCreate.model_validate({}), id="c", now=1)
+    assert (empty.name, empty.metadata) == (None, {})
+
+
+BAD: list[tuple[type[BaseModel], dict[str, Any], tuple[int | str, ...]]] = [
+    (ConversationCreate, {"name": None}, ("name",)),
+    (ConversationCreate, {"metadata": {"a": 1}}, ("metadata", "a")),
+    (ConversationCreate, {"metadata": {"a": "\x00"}}, ("metadata", "a")),
+    (ConversationUpdate, {"metadata": None}, ("metadata",)),
+    (ConversationUpdate, {"metadata": {"a": "\ud800"}}, ("metadata", "a")),
+    (ChatBody, {"conversation_id": "c"}, ("content",)),
+    (ChatBody, {"content": "c"}, ("conversation_id",)),
+    (ChatBody, {"content": "c", "conversation_id": "c", "stream": "yes"}, ("stream",)),
+    (ChatBody, {"content": "\x00", "conversation_id": "c"}, ("content",)),
+]
+
+
+@pytest.mark.parametrize(("model", "body", "loc"), BAD)
+def test_bad_bodies(model: type[BaseModel], body: dict[str, Any], loc: tuple[int | str, ...]):
+    with pytest.raises(ValidationError) as caught:
+        model.model_validate(body)
+    assert [error["loc"] for error in caught.value.errors()] == [loc]
+
+
+def test_chat():
+    body = ChatBody.model_validate({"content": "Hi", "conversation_id": "c", "unknown": 1})
+    assert (body.content, body.conversation_id, body.stream) == ("Hi", "c", False)
+
+
+def test_messages():
+    weather = ToolCall("call-1", "weather", {"city": "Zürich", "days": [1]})
+    clock = ToolCall("call-2", "clock", {})
+    transcript = Transcript(
+        (
+            assistant("Hello", 0),
+            caller("How is the weather?", 1000),
+            assistant("One moment.", 2000),
+            ToolCalled(weather, 2000),
+            ToolCalled(clock, 2000),
+            ToolReturned("call-1", "weather", "sunny", True, 2500, status_code=200),
+            ToolReturned("call-2", "clock", "no clock", False, 2600),
+            assistant("Sunny.", 3000),
+            caller("Bye", 4000),
+            assistant("", 5000),
+            ToolCalled(ToolCall("call-3", "hangup", {}), 5000),
+            Left(Ending.HANGUP, 5000, Speaker.ASSISTANT),
+        )
+    )
+    messages = dump_messages(transcript)
+    assert [(one["role"], one["text"]) for one in messages] == [
+        ("assistant", "Hello"),
+        ("user", "How is the weather?"),
+        ("assistant", "One moment."),
+        ("tool", "sunny"),
+        ("tool", "no clock"),
+        ("assistant", "Sunny."),
+        ("user", "Bye"),
+        ("assistant", ""),
+    ]
+    calls = messages[2]["tool_calls"]
+    assert [(call["id"], call["type"], call["function"]["name"]) for call in calls] == [
+        ("call-1", "function", "weather"),
+        ("call-2", "function", "clock"),
+    ]
+    assert json.loads(calls[0]["function"]["arguments"]) == {"city": "Zürich", "days": [1]}
+    assert messages[3]["metadata"] == {
+        "tool_call_id": "call-1",
+        "tool_name": "weather",
+        "ok": True,
+        "status_code": 200,
+    }
+    assert messages[4]["metadata"] == {"tool_call_id": "call-2", "tool_name": "clock", "ok": False}
+    assert (messages[1]["created_at"], messages[1]["sent_at"]) == ("1970-01-01T00:00:01.000Z",) * 2
+    assert [call["id"] for call in messages[7]["tool_calls"]] == ["call-3"]
+    assert [MessageListResponse.model_validate(one).role for one in messages] == [one["role"] for one in messages]
+
+
+def test_tool_calls_of_another_moment_are_another_message():
+    first, second = ToolCall("1", "a", {}), ToolCall("2", "b", {})
+    events = (
+        assistant("Let me see.", 10),
+        ToolCalled(first, 20),
+        ToolReturned("1", "a", "x", True, 20),
+        ToolCalled(second, 20),
+    )
+    messages = dump_messages(Transcript(events))
+    assert [(one["text"], len(one.get("tool_calls", ()))) for one in messages] == [
+        ("Let me see.", 0),
+        ("", 1),
+        ("x", 0),
+        ("", 1),
+    ]
+
+
+def test_silence_and_the_end_are_no_messages():
+    assert dump_messages(Transcript((assistant("", 0), Left(Ending.SILENCE, 1)))) == []

@@ -1,0 +1,58 @@
+"""The vendor's own JavaScript SDK drives the server unmodified: the pages of ``tests/npm/pages.mjs``."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from telnyx import Telnyx
+from tests.contract.test_readme import program
+from tests.support.server import Server
+
+PROJECT = Path(__file__).parents[1] / "npm"
+INSTALLED = PROJECT / "node_modules" / ".package-lock.json"
+LOCK = PROJECT / "package-lock.json"
+
+
+@pytest.fixture
+def node() -> str:
+    """The path of node, with the locked SDK installed beside the pages."""
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if not node or not npm:
+        pytest.skip("npm is not installed, so the JavaScript SDK cannot be tried")
+    if not INSTALLED.exists() or INSTALLED.stat().st_mtime < LOCK.stat().st_mtime:
+        run([npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"], dict(os.environ))
+    return node
+
+
+def run(command: list[str], environment: dict[str, str]) -> str:
+    """The output of a command that must succeed."""
+    done = subprocess.run(
+        command,
+        cwd=PROJECT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, f"{' '.join(command)}:\n{done.stdout}"
+    return done.stdout
+
+
+def test_the_javascript_sdk_works_unmodified(node: str, live_server: Server) -> None:
+    output = run([node, "pages.mjs"], {**os.environ, "VIVA_URL": live_server.url, "VIVA_KEY": live_server.key})
+    pages = [line for line in output.splitlines() if line.startswith("ok ")]
+    print(output)
+    assert output.splitlines()[-1] == f"{len(pages)} pages"
+    assert len(pages) >= 22
+
+
+def test_the_program_of_the_readme(node: str, live_server: Server) -> None:
+    client = Telnyx(base_url=f"{live_server.url}/v2", api_key=live_server.key)
+    client.ai.assistants.create(name="Somebody", instructions="Be polite.")
+    environment = {**os.environ, "TELNYX_BASE_URL": f"{live_server.url}/v2", "TELNYX_API_KEY": live_server.key}
+    run([node, "--input-type=module", "--eval", program("js")], environment)
+    assert "Says hello" in {test.name for test in client.ai.assistants.tests.list()}

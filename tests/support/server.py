@@ -1,0 +1,77 @@
+"""``viva serve`` as a user starts it: a process of its own, a real socket, a real database."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+KEY = "viva_test_key"
+START_S = 60.0
+COMMAND = [sys.executable, "-X", "dev", "-W", "error::ResourceWarning", "-c"]
+MAIN = "from vivavoce.cli.main import main; main()"
+
+
+@dataclass
+class Server:
+    """A running server. ``log`` is what it wrote to standard error."""
+
+    url: str
+    key: str
+    data_dir: Path
+    process: subprocess.Popen[str] = field(repr=False)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.key}"}
+
+    @property
+    def log(self) -> str:
+        return (self.data_dir / "server.log").read_text(encoding="utf-8")
+
+    def kill(self) -> None:
+        """As the operating system does it: no time to say goodbye."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+
+def environment(given: Mapping[str, str]) -> dict[str, str]:
+    """The environment without the developer's own settings and keys."""
+    ours = ("VIVA_", "OPENAI_", "ANTHROPIC_", "TELNYX_", "PYTEST_", "COV_")
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    return {**clean, "VIVA_API_KEY": KEY, "PYTHONUNBUFFERED": "1", **given}
+
+
+@contextlib.contextmanager
+def serving(data_dir: Path, settings: Mapping[str, str] | None = None, *, dev: bool = True) -> Generator[Server]:
+    """A server on a free port. It ends with the block: politely, or with force when it will not."""
+    data_dir.mkdir(parents=True, exist_ok=True)
+    command = [*(COMMAND if dev else [sys.executable, "-c"]), MAIN, "serve", "--port", "0", "--data-dir", str(data_dir)]
+    with (data_dir / "server.log").open("a", encoding="utf-8") as errors:
+        process = subprocess.Popen(
+            command, env=environment(settings or {}), stdout=subprocess.PIPE, stderr=errors, text=True
+        )
+    assert process.stdout is not None
+    watchdog = threading.Timer(START_S, process.kill)
+    watchdog.start()
+    try:
+        line = process.stdout.readline()
+        watchdog.cancel()
+        if "http" not in line:
+            log = (data_dir / "server.log").read_text(encoding="utf-8")
+            raise AssertionError(f"the server did not start: {line}{log}")
+        yield Server(line.split()[-1], KEY, data_dir, process)
+    finally:
+        watchdog.cancel()
+        if process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        process.stdout.close()
