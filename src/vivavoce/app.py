@@ -1,0 +1,143 @@
+"""The wiring: the only module that knows every room."""
+
+import os
+import re
+import secrets
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from fastapi import FastAPI
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Mount, Route
+
+from vivavoce import __version__
+from vivavoce.api.gate import Gate
+from vivavoce.api.rates import Rates
+from vivavoce.api.telnyx import application as telnyx
+from vivavoce.api.telnyx import sample
+from vivavoce.clock import SystemClock
+from vivavoce.core.clock import Clock
+from vivavoce.core.ids import NewId, uuid7
+from vivavoce.directory import held
+from vivavoce.engine.queue import Queue
+from vivavoce.engine.worker import Worker
+from vivavoce.models.resolve import Models
+from vivavoce.outbound.fetch import open_session
+from vivavoce.outbound.guard import Guard, networks
+from vivavoce.services import keys
+from vivavoce.services.context import Context, Limits
+from vivavoce.services.examinations import conduct
+from vivavoce.services.turns import Turns
+from vivavoce.settings import Settings
+from vivavoce.storage.database import Database, connect
+from vivavoce.storage.journal import Journal
+from vivavoce.storage.migrate import migrate
+
+# The demo's sample is handed on from here, because only this module may name a vendor's room.
+__all__ = ["House", "application", "database", "house", "sample", "sources"]
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """A server that is open for business. ``first_key`` is the secret of the key that was just made, if one was."""
+
+    context: Context
+    worker: Worker
+    first_key: str | None
+
+
+def sources() -> tuple[Clock, NewId]:
+    """The clock, and ids made from it and from the operating system's randomness."""
+    clock = SystemClock()
+    return clock, uuid7(clock, os.urandom)
+
+
+@asynccontextmanager
+async def database(settings: Settings) -> AsyncGenerator[Database]:
+    """The database with its schema up to date."""
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    opened = connect(settings.url)
+    try:
+        await migrate(opened)
+        yield opened
+    finally:
+        opened.close()
+
+
+@asynccontextmanager
+async def house(settings: Settings) -> AsyncGenerator[House]:
+    """Open everything, drive runs, and close it in the other order."""
+    clock, new_id = sources()
+    async with AsyncExitStack() as stack:
+        alone = settings.url.startswith("sqlite")
+        if alone:
+            stack.enter_context(held(settings.data_dir))
+        opened = await stack.enter_async_context(database(settings))
+        first_key = await _first_key(settings, opened, clock, new_id)
+        models = Models(settings.for_models())
+        stack.push_async_callback(models.close)
+        outbound = await stack.enter_async_context(open_session(Guard(networks(settings.allow_networks))))
+        context = Context(
+            opened,
+            Journal(opened),
+            clock,
+            new_id,
+            models,
+            outbound,
+            Limits(settings.turn_limit, settings.max_duration_seconds),
+            settings.numbers,
+            Turns(),
+        )
+        queue = Queue(settings.url, settings.data_dir, settings.worker_concurrency, new_id())
+        worker = Worker(opened, queue, lambda lease: conduct(context, lease), new_id, alone=alone)
+        stack.push_async_callback(worker.stop)
+        await worker.start()
+        yield House(context, worker, first_key)
+
+
+async def _first_key(settings: Settings, opened: Database, clock: Clock, new_id: NewId) -> str | None:
+    """An empty database gets an admin key, shown once; a key from the settings is taken instead."""
+    # Empty means unset, as in a file of settings; and white space around a key would never come back in a header.
+    given = settings.api_key.get_secret_value().strip() if settings.api_key else ""
+    if given:
+        await keys.adopt(opened, clock, new_id, "VIVA_API_KEY", given)
+        return None
+    if await keys.any_active(opened):
+        return None
+    _, secret = await keys.create(opened, clock, new_id, secrets.token_urlsafe, "admin")
+    return secret
+
+
+def application(settings: Settings, opened: House) -> Starlette:
+    """Every API and the health checks, on one ASGI application."""
+    context = opened.context
+
+    async def healthz(_request: Request) -> JSONResponse:
+        return JSONResponse({"status": "ok", "version": __version__})
+
+    async def readyz(_request: Request) -> JSONResponse:
+        try:
+            await context.database.ping()
+        except Exception as failure:  # noqa: BLE001  # whatever the driver raises, the answer is: not ready
+            return JSONResponse({"status": "unavailable", "reason": type(failure).__name__}, 503)
+        return JSONResponse({"status": "ready", "version": __version__})
+
+    def gated(api: FastAPI) -> Gate:
+        return Gate(
+            api,
+            check=lambda secret: keys.check(context.database, secret),
+            rates=Rates(settings.rate_limit, context.clock),
+            render=telnyx.render,
+            new_id=context.new_id,
+            max_body=settings.max_body_bytes,
+        )
+
+    v2 = Mount("/v2", app=gated(telnyx.application(context, opened.worker.submit)))
+    # An id may hold an encoded line break, which "." does not match.
+    v2.path_regex = re.compile(v2.path_regex.pattern, re.DOTALL)
+    served = Starlette(routes=[Route("/healthz", healthz), Route("/readyz", readyz), v2])
+    served.router.redirect_slashes = False
+    return served

@@ -1,0 +1,104 @@
+"""``viva keys``: create, list and revoke API keys."""
+
+import asyncio
+import json
+import secrets
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from vivavoce.cli import options
+
+app = typer.Typer(help="API keys: create, list, revoke.", no_args_is_help=True)
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def _with_database(work: Callable[[Any], Awaitable[None]], *, new: bool = False, **given: Any) -> None:
+    """Do the work with the database open. Only ``new`` may make one: a mistyped directory is no empty database."""
+    from vivavoce.app import database
+    from vivavoce.storage.database import DatabaseUnreachable
+
+    chosen = options.settings(**given)
+    if not new and chosen.database_url is None and not (chosen.data_dir / "viva.db").exists():
+        typer.echo(f"There is no database in {chosen.data_dir}.", err=True)
+        raise typer.Exit(2)
+
+    async def main() -> None:
+        async with database(chosen) as opened:
+            await work(opened)
+
+    try:
+        asyncio.run(main())
+    except (DatabaseUnreachable, OSError) as failure:
+        typer.echo(f"Cannot open the database: {failure}", err=True)
+        raise typer.Exit(2) from failure
+
+
+@app.command("create")
+def create(
+    name: Annotated[str, typer.Argument(help="What the key is for.")],
+    data_dir: options.DataDir = None,
+    database_url: options.DatabaseUrl = None,
+    as_json: Json = False,
+) -> None:
+    """Make a key and print it, once.
+
+    Example: viva keys create ci
+    """
+    from vivavoce.app import sources
+    from vivavoce.services import keys
+
+    async def work(opened: Any) -> None:
+        clock, new_id = sources()
+        key, secret = await keys.create(opened, clock, new_id, secrets.token_urlsafe, name)
+        typer.echo(json.dumps({"id": key.id, "name": key.name, "key": secret}) if as_json else secret)
+
+    _with_database(work, new=True, data_dir=data_dir, database_url=database_url)
+
+
+@app.command("list")
+def get_all(data_dir: options.DataDir = None, database_url: options.DatabaseUrl = None, as_json: Json = False) -> None:
+    """List keys; the keys themselves are not stored and cannot be shown.
+
+    Example: viva keys list
+    """
+    from vivavoce.services import keys
+
+    async def work(opened: Any) -> None:
+        for key in await keys.get_all(opened):
+            made = datetime.fromtimestamp(key.created_at / 1000, UTC).isoformat(timespec="seconds")
+            if as_json:
+                row = {"id": key.id, "name": key.name, "hint": key.hint, "created_at": made}
+                typer.echo(json.dumps({**row, "revoked": key.revoked_at is not None}))
+            else:
+                state = "revoked" if key.revoked_at else "active"
+                typer.echo(f"{key.id}  …{key.hint}  {made}  {state:8}  {key.name}")
+
+    _with_database(work, data_dir=data_dir, database_url=database_url)
+
+
+@app.command("revoke")
+def revoke(
+    key_id: Annotated[str, typer.Argument(help="The id that `viva keys list` shows.")],
+    data_dir: options.DataDir = None,
+    database_url: options.DatabaseUrl = None,
+) -> None:
+    """End a key for good.
+
+    Example: viva keys revoke 0199c0de-…
+    """
+    from vivavoce.app import sources
+    from vivavoce.services import keys
+    from vivavoce.services.errors import NotFound
+
+    async def work(opened: Any) -> None:
+        try:
+            await keys.revoke(opened, sources()[0], key_id)
+        except NotFound as failure:
+            typer.echo(f"There is no active key {key_id!r}.", err=True)
+            raise typer.Exit(2) from failure
+        typer.echo(f"Revoked {key_id}.")
+
+    _with_database(work, data_dir=data_dir, database_url=database_url)

@@ -1,0 +1,105 @@
+"""Every setting of the server, read once from ``VIVA_…`` variables and the command line, and passed in."""
+
+import os
+from collections.abc import Mapping
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from vivavoce.models.config import ModelSettings, Provider
+
+
+class ProviderSetting(BaseSettings):
+    """One OpenAI-compatible endpoint in ``VIVA_PROVIDERS``."""
+
+    model_config = SettingsConfigDict(env_prefix="VIVA_NO_SUCH_PREFIX_", extra="forbid")
+    base_url: str
+    api_key: SecretStr = SecretStr("")
+    api_key_env: str = ""
+    concurrency: int = Field(default=256, ge=1)
+    timeout_s: float = Field(default=60.0, gt=0)
+    max_attempts: int = Field(default=4, ge=1, le=10)
+
+
+class Settings(BaseSettings):
+    """The settings, documented one by one in ``docs/reference/settings.md``."""
+
+    model_config = SettingsConfigDict(env_prefix="VIVA_", extra="ignore", hide_input_in_errors=True)
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=0, le=65535)
+    data_dir: Path = Path("data")
+    database_url: SecretStr | None = None
+    api_key: SecretStr | None = None
+
+    default_model: str | None = None
+    tester_model: str | None = None
+    judge_model: str | None = None
+    model_fallback: Literal["off", "default"] = "off"
+    model_aliases: dict[str, str] = {}
+    providers: dict[str, ProviderSetting] = {}
+
+    allow_networks: Annotated[tuple[str, ...], NoDecode] = ()
+    numbers: dict[str, str] = {}
+
+    rate_limit: int = Field(default=6000, ge=0)
+    max_body_bytes: int = Field(default=2 * 1024 * 1024, ge=1024)
+    worker_concurrency: int = Field(default=256, ge=1, le=5000)
+    turn_limit: int = Field(default=40, ge=1, le=1000)
+    max_duration_seconds: int = Field(default=600, ge=1, le=3600)
+    log_format: Literal["text", "json"] = "text"
+
+    @field_validator("allow_networks", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        """Accept ``10.0.0.0/8, 127.0.0.0/8`` as people write it in a variable."""
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("allow_networks")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for network in value:
+            ip_network(network, strict=False)
+        return value
+
+    @property
+    def url(self) -> str:
+        """The database's address in SQLAlchemy's form, with the driver that is used for it."""
+        if self.database_url is None:
+            return f"sqlite:///{self.data_dir / 'viva.db'}"
+        url = self.database_url.get_secret_value()
+        for short in ("postgres://", "postgresql://"):
+            if url.startswith(short):
+                return "postgresql+psycopg://" + url.removeprefix(short)
+        return url
+
+    def for_models(self, environment: Mapping[str, str] = os.environ) -> ModelSettings:
+        """What the models' room needs, with keys taken from the environment where they are named."""
+        providers = {
+            name: Provider(
+                name,
+                one.base_url,
+                environment.get(one.api_key_env, "") if one.api_key_env else one.api_key.get_secret_value(),
+                one.concurrency,
+                one.timeout_s,
+                one.max_attempts,
+            )
+            for name, one in self.providers.items()
+        }
+        key, base = environment.get("OPENAI_API_KEY", ""), environment.get("OPENAI_BASE_URL", "")
+        if "openai" not in providers and (key or base):
+            providers["openai"] = Provider("openai", base or "https://api.openai.com/v1", key)
+        return ModelSettings(
+            providers,
+            self.model_aliases,
+            self.default_model,
+            self.tester_model,
+            self.judge_model,
+            self.model_fallback,
+            environment,
+        )
