@@ -178,3 +178,26 @@ async def test_what_the_book_raises_comes_through(lasts: int) -> None:
         await one.run()
     assert len(one.diary.entries) == lasts
     assert one.decided == []
+
+
+@pytest.mark.parametrize(("shows", "decided_by"), [(True, "computed"), (False, "list/model")])
+async def test_absent_tool_calls_prove_something_only_where_the_line_shows_them(shows: bool, decided_by: str) -> None:
+    scenario = replace(SCENARIO, criteria=(Criterion("looks up", "The assistant never calls lookup_order"),))
+    channel = LineChannel(ListLine([]), shows_tools=shows)
+    judging = ListModel([Sheet((SheetAnswer(1, "inconclusive", "not shown"),))], name="list/model")
+    done = await examine(
+        scenario,
+        channel,
+        ListModel([]),
+        judging,
+        Transcript((ANSWER, BYE)),
+        (),
+        Book(Diary().write, _forget),
+        clock=HandClock(),
+        limits=Limits(60, 10),
+    )
+    assert done.verdicts[0].decided_by == decided_by
+
+
+async def _forget(_verdicts: Sequence[Verdict], _usage: Usage) -> None:
+    return None

@@ -137,7 +137,7 @@ async def test_words_of_an_indented_row_can_be_quoted() -> None:
     talk = Transcript((desk("First.\nSecond."), Left(Ending.HANGUP, 0)))
     model = ListModel([Sheet((met(1, "First.\n    Second.", 0),))])
     (verdict,), _ = await judge(talk, (POLITE,), model)
-    assert verdict.quote == Quote(0, "First.\nSecond")
+    assert verdict.quote == Quote(0, "First.\nSecond.")
 
 
 async def test_why_the_caller_left_is_not_for_the_judge() -> None:
@@ -147,7 +147,7 @@ async def test_why_the_caller_left_is_not_for_the_judge() -> None:
 
 def test_the_testers_task_holds_no_rubric_and_the_judges_no_brief() -> None:
     assert set(tasks.TesterTask.__slots__) == {"brief", "transcript"}
-    assert set(JudgeTask.__slots__) == {"criteria", "transcript"}
+    assert set(JudgeTask.__slots__) == {"criteria", "transcript", "tools_recorded"}
 
 
 # --- facts ----------------------------------------------------------------------------------------------------------
@@ -341,3 +341,17 @@ async def test_whatever_the_judge_answers_every_criterion_has_one_verdict_and_ev
         if verdict.quote:
             assert "Friday" in verdict.quote.text
             assert verdict.quote.turn in (3, 4)
+
+
+CALLS = Criterion("looks up", "The assistant calls lookup_order")
+
+
+async def test_what_nobody_could_see_is_not_computed() -> None:
+    talk = Transcript((desk("Sent."), Left(Ending.HANGUP, 0)))
+    seen = ListModel([])
+    (computed,), _ = await judge(talk, (CALLS,), seen)
+    assert (computed.decision, computed.decided_by) == (Decision.UNMET, "computed")
+    unseen = ListModel([Sheet((SheetAnswer(1, "inconclusive", "No calls are shown."),))])
+    (asked,), _ = await judge(talk, (CALLS,), unseen, tools_recorded=False)
+    assert (asked.decision, asked.decided_by) == (Decision.INCONCLUSIVE, unseen.name)
+    assert "tool calls were not recorded" in unseen.prompts[0].lines[1].text

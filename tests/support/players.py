@@ -132,6 +132,7 @@ class LineChannel:
     breaks: Exception | None = None
     opened: list[Transcript] = field(default_factory=list[Transcript])
     resumable: bool = True
+    shows_tools: bool = True
     notes: Sequence[str] = ()
 
     @asynccontextmanager

@@ -29,7 +29,9 @@ from vivavoce.storage.tables import metadata
 from vivavoce.storage.tables import runs as run_rows
 
 SERVER = os.environ.get("VIVA_TEST_DATABASE_URL", "")
-UNSET = "VIVA_TEST_DATABASE_URL is not set, so PostgreSQL is not tested"
+KINDS = ["sqlite", "postgresql"] if SERVER else ["sqlite"]
+"""The databases that are tested; ``tests/storage/test_database.py`` says so where one is missing."""
+only_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 ORG = "org-a"
 NOW = 1_800_000_000_000
 PATIENCE_S = 20.0
@@ -105,7 +107,7 @@ def postgres_shared() -> Generator[str]:
         yield url
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=KINDS)
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Generator[str]:
     """The address of a database with the schema and nothing in it."""
     if request.param == "sqlite":
@@ -113,8 +115,6 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Generator[st
         shutil.copy(request.getfixturevalue("sqlite_template"), path)
         yield f"sqlite:///{path}"
         return
-    if not SERVER:
-        pytest.skip(UNSET)
     url: str = request.getfixturevalue("postgres_shared")
     yield url
     engine = create_engine(url, poolclass=NullPool)
@@ -123,14 +123,12 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Generator[st
             tx.execute(delete(table))
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=KINDS)
 def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Generator[str]:
     """The address of a database without any table."""
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'empty.db'}"
         return
-    if not SERVER:
-        pytest.skip(UNSET)
     with new_postgres() as url:
         yield url
 

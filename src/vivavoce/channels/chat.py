@@ -53,6 +53,7 @@ class ChatChannel:
     clock: Clock
     notes: Sequence[str] = ()
     resumable: bool = True
+    shows_tools: bool = True
 
     @asynccontextmanager
     async def open(self, transcript: Transcript) -> AsyncGenerator[ChatLine]:

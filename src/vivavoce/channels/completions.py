@@ -56,6 +56,11 @@ class CompletionsChannel:
         return True
 
     @property
+    def shows_tools(self) -> bool:
+        """No: what the endpoint calls by itself is not seen."""
+        return False
+
+    @property
     def notes(self) -> Sequence[str]:
         """Where the messages went."""
         return (f"messages were carried to the chat endpoint {shown(self.url)}",)

@@ -37,6 +37,11 @@ class HttpChannel:
         return True
 
     @property
+    def shows_tools(self) -> bool:
+        """No: the answer may report tool calls, and need not."""
+        return False
+
+    @property
     def notes(self) -> Sequence[str]:
         """Where the messages went."""
         return (f"messages were carried over HTTP to {shown(self.url)}",)

@@ -55,6 +55,11 @@ class Channel(Protocol):
         ...
 
     @property
+    def shows_tools(self) -> bool:
+        """Whether every tool call of the assistant is heard on the line; otherwise their absence proves nothing."""
+        ...
+
+    @property
     def notes(self) -> Sequence[str]:
         """Lines for the run's story."""
         ...

@@ -74,7 +74,9 @@ async def examine(
         await book.verdicts(verdicts, NOTHING)
         return Examined(transcript, verdicts, outcome(scenario.criteria, verdicts, left))
     try:
-        verdicts, usage = await judge(transcript, scenario.criteria, judging, known)
+        # Whoever reported one call reports them all.
+        seen = channel.shows_tools or bool(transcript.tool_calls())
+        verdicts, usage = await judge(transcript, scenario.criteria, judging, known, tools_recorded=seen)
     except ModelFailure as failure:
         unreached = Outcome(Status.ERROR, Fault.INFRASTRUCTURE, f"the judge's model: {failure}")
         return Examined(transcript, tuple(known), unreached)

@@ -32,6 +32,8 @@ REPEAT = """\
 These quotes are not in the transcript: {missing}. Answer these criteria again: {numbers}. Copy the quote exactly from
 one line, or decide otherwise."""
 
+UNSEEN = "\n\nThis assistant's tool calls were not recorded: that none is shown proves nothing."
+
 
 def line(turn: int, event: Event) -> str:
     """One line of the transcript as the judge reads it: ``[3] assistant: words (1.20 s)``."""
@@ -54,38 +56,44 @@ def prompt(task: JudgeTask) -> Prompt:
     """Criteria and transcript, numbered."""
     criteria = "\n".join(f"{place}. {one.name}: {one.text}" for place, one in enumerate(task.criteria, 1))
     transcript = "\n".join(line(turn, event) for turn, event in enumerate(task.transcript.events))
-    question = f"Criteria:\n{criteria}\n\nTranscript:\n{transcript}"
+    unseen = "" if task.tools_recorded else UNSEEN
+    question = f"Criteria:\n{criteria}\n\nTranscript:\n{transcript}{unseen}"
     return Prompt((PromptLine("system", RULES), PromptLine("user", question)), subject=task)
 
 
 async def judge(
-    transcript: Transcript, criteria: Sequence[Criterion], model: Model, known: Sequence[Verdict] = ()
+    transcript: Transcript,
+    criteria: Sequence[Criterion],
+    model: Model,
+    known: Sequence[Verdict] = (),
+    *,
+    tools_recorded: bool = True,
 ) -> tuple[tuple[Verdict, ...], Usage]:
     """One verdict for each criterion, in their order, and what the model calls cost.
 
-    ``known`` are verdicts that were recorded before a restart; where they answer everything, they are kept and nobody
-    is asked. A judge that answers in no usable shape leaves its criteria inconclusive. Raises ``ModelFailure`` where
-    the judge could not be asked at all.
+    ``tools_recorded`` false means that nobody saw the assistant's tool calls. ``known`` are verdicts that were
+    recorded before a restart; where they answer everything, they are kept and nobody is asked. A judge that answers in
+    no usable shape leaves its criteria inconclusive. Raises ``ModelFailure`` where the judge could not be asked at all.
     """
     if len(known) == len(criteria):
         return tuple(known), Usage(attempts=0)
     decided = {
         place: verdict
         for place, criterion in enumerate(criteria)
-        if (verdict := compute_fact(criterion, transcript)) is not None
+        if (verdict := compute_fact(criterion, transcript, tools_recorded=tools_recorded)) is not None
     }
     open_ = [place for place in range(len(criteria)) if place not in decided]
     usage = Usage(attempts=0)
     if open_:
-        asked, usage = await _ask(transcript, [criteria[place] for place in open_], model)
+        task = JudgeTask(tuple(criteria[place] for place in open_), transcript, tools_recorded)
+        asked, usage = await _ask(task, model)
         decided.update({open_[place]: verdict for place, verdict in asked.items()})
     return tuple(decided[place] for place in range(len(criteria))), usage
 
 
-async def _ask(
-    transcript: Transcript, criteria: Sequence[Criterion], model: Model
-) -> tuple[Mapping[int, Verdict], Usage]:
-    first = prompt(JudgeTask(tuple(criteria), transcript))
+async def _ask(task: JudgeTask, model: Model) -> tuple[Mapping[int, Verdict], Usage]:
+    criteria, transcript = task.criteria, task.transcript
+    first = prompt(task)
     try:
         answer = await model.decide(first, Sheet)
     except ModelFailure as failure:
@@ -101,9 +109,8 @@ async def _ask(
         again = PromptLine("user", _repeat(missing))
         given = [f"{one.criterion}. {one.decision}: {one.reason}" for one in answer.value.answers]
         said = PromptLine("assistant", "\n".join(given) or "(no answers)")
-        subject = JudgeTask(tuple(criteria), transcript)
         try:
-            second = await model.decide(Prompt((*first.lines, said, again), subject=subject), Sheet)
+            second = await model.decide(Prompt((*first.lines, said, again), subject=task), Sheet)
         except ModelFailure:
             # The first sheet stands; only what could not be proved stays open.
             second = None

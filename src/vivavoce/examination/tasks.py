@@ -26,10 +26,14 @@ class TesterMove:
 
 @dataclass(frozen=True, slots=True)
 class JudgeTask:
-    """The subject of the judge's prompt. The tester's brief is not in it."""
+    """The subject of the judge's prompt. The tester's brief is not in it.
+
+    ``tools_recorded`` is false for an assistant elsewhere whose tool calls nobody saw.
+    """
 
     criteria: tuple[Criterion, ...]
     transcript: Transcript
+    tools_recorded: bool = True
 
 
 @dataclass(frozen=True, slots=True)

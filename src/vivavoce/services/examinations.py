@@ -12,6 +12,7 @@ from vivavoce.core.verdict import Fault, Outcome, Verdict
 from vivavoce.examination.course import Limits
 from vivavoce.examination.examine import Book, Examined, examine
 from vivavoce.examination.story import tell
+from vivavoce.models.resolve import SCRIPTED
 from vivavoce.models.scripted import problems
 from vivavoce.services.context import Context
 from vivavoce.services.lines import Unreachable, channel
@@ -21,8 +22,6 @@ from vivavoce.storage.journal import Entry, Lease, LeaseLost, decided, running, 
 from vivavoce.storage.runs import Frozen
 
 log = structlog.get_logger(__name__)
-
-SCRIPTED = "scripted"
 
 
 async def conduct(ctx: Context, lease: Lease) -> None:
@@ -49,7 +48,7 @@ async def conduct(ctx: Context, lease: Lease) -> None:
     if frozen.scenario.medium.spoken:
         notes.append(f"{frozen.scenario.medium.value} is carried as text: this server does not speak yet")
     if tester.name == SCRIPTED:
-        notes += [f"the tester's script, {problem}" for problem in problems(frozen.scenario.brief)]
+        notes += [f"the tester's script, {problem}" for problem in problems(frozen.scenario.brief, side="tester")]
     if judging.name == SCRIPTED:
         notes.append("the judge is scripted: it computes over the transcript and understands nothing else")
     book = _Book(ctx, lease, frozen.run.conversation_id, len(transcript.events))

@@ -7,6 +7,8 @@ from vivavoce.channels.completions import CompletionsChannel
 from vivavoce.channels.http import HttpChannel
 from vivavoce.core.assistant import Version
 from vivavoce.examination.channel import Channel
+from vivavoce.models.resolve import SCRIPTED
+from vivavoce.models.scripted import problems
 from vivavoce.services.context import Context
 from vivavoce.services.variables import starting
 from vivavoce.storage.runs import Frozen
@@ -27,8 +29,11 @@ def channel(ctx: Context, frozen: Frozen) -> Channel:
     key = f"{run.id}:1"
     tools = Toolbox(ctx.outbound, scenario.mocks)
     if frozen.version is not None:
-        model = ctx.models.resolve(frozen.version.model, "assistant")
-        return ChatChannel(frozen.version, _variables(frozen.version, frozen), key, model, tools, ctx.clock)
+        version = frozen.version
+        model = ctx.models.resolve(version.model, "assistant")
+        faults = problems(version.instructions) if model.name == SCRIPTED else ()
+        notes = tuple(f"the assistant's script, {fault}" for fault in faults)
+        return ChatChannel(version, _variables(version, frozen), key, model, tools, ctx.clock, notes)
     address = urlsplit(scenario.target)
     if address.scheme not in ("http", "https"):
         raise Unreachable(

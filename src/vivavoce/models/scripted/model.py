@@ -82,7 +82,7 @@ def _decided(prompt: Prompt, shape: type[object]) -> object:
         return _tester_move(task)
     if shape is Sheet and isinstance(prompt.subject, JudgeTask):
         task = prompt.subject
-        return Sheet(tuple(_answer(n, item, task.transcript) for n, item in enumerate(task.criteria, 1)))
+        return Sheet(tuple(_answer(n, item, task) for n, item in enumerate(task.criteria, 1)))
     return None
 
 
@@ -101,8 +101,8 @@ def _tester_move(task: TesterTask) -> TesterMove:
     return TesterMove("hang_up" if move.hangs_up else "say", move.text, where)
 
 
-def _answer(number: int, criterion: Criterion, transcript: Transcript) -> SheetAnswer:
-    verdict = compute_words(criterion, transcript)
+def _answer(number: int, criterion: Criterion, task: JudgeTask) -> SheetAnswer:
+    verdict = compute_words(criterion, task.transcript, tools_recorded=task.tools_recorded)
     if verdict is None:
         return SheetAnswer(number, "inconclusive", f"{NAME}: {NOT_COMPUTED}")
     # What is all punctuation cannot be looked up again, so it is no evidence.
