@@ -153,7 +153,12 @@ CASES = (
             judged(gives_the_day={"quote": "shipped", "turn": 3, "reason": "the shop said so"}),
         ),
         items=(
-            Item(by="computed", reason="lookup_order was called once (turn 2) with these arguments"),
+            Item(
+                by="computed",
+                quote='lookup_order({"order_number": "A-1001", "tag": "case-07"})',
+                turn=2,
+                reason="lookup_order was called once (turn 2) with these arguments",
+            ),
             Item(quote="shipped", turn=3, reason="the shop said so"),
         ),
         roles="tester assistant tool assistant tester assistant tester judge",
@@ -175,7 +180,12 @@ CASES = (
         ),
         items=(
             Item("unmet", "It comes on Sunday", 4, reason="it lied"),
-            Item(by="computed", reason="lookup_order was called once (turn 2)"),
+            Item(
+                by="computed",
+                quote='lookup_order({"order_number": "B-9", "tag": "case-08"})',
+                turn=2,
+                reason="lookup_order was called once (turn 2)",
+            ),
         ),
         roles="tester assistant tool assistant tester assistant tester judge",
         tells=(f"lookup_order failed: The tool failed with HTTP status 404. It answered: {UNKNOWN}",),

@@ -12,6 +12,7 @@ from vivavoce.core.scenario import Criterion
 from vivavoce.core.transcript import Transcript
 from vivavoce.core.verdict import Decision, Quote, Verdict
 from vivavoce.examination.checks import compute_fact, compute_words
+from vivavoce.examination.quotes import text_of
 
 MET, UNMET, INCONCLUSIVE = Decision.MET, Decision.UNMET, Decision.INCONCLUSIVE
 
@@ -304,7 +305,8 @@ def test_reasons_name_turns_and_other_arguments() -> None:
     def reason(text: str, *events: Event) -> str:
         verdict = fact(text, *events)
         assert verdict is not None
-        assert verdict.quote is None
+        first = next(iter(events), None)
+        assert verdict.quote == (Quote(0, text_of(first)) if first else None)
         return verdict.reason
 
     one, two = called("pay_bill", sum=1), called("pay_bill", sum=2)

@@ -12,6 +12,7 @@ from vivavoce.core.verdict import Decision, Quote
 from vivavoce.examination.checks.claims import Calls, Claim, Ends, Item, Leaves, Order, Pace, Says
 from vivavoce.examination.checks.patterns import Pattern, search
 from vivavoce.examination.checks.texts import Span, find, quoted, sentence_spans
+from vivavoce.examination.quotes import text_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +128,12 @@ def _calls(claim: Calls, transcript: Transcript) -> Finding | None:
         others = [f"turn {turn}: {dict(call.arguments)!r}" for turn, call in named if (turn, call) not in matching]
         if others:
             reason += f"; and with others: {'; '.join(others)}"[:500]
-    return _decided(met, reason)
+    shown = next(iter(matching or named), None)
+    return _decided(met, reason, _call(shown[0], transcript) if shown else None)
+
+
+def _call(turn: int, transcript: Transcript) -> Quote:
+    return Quote(turn, text_of(transcript.events[turn]))
 
 
 def _doubtful(claim: Calls | Says, transcript: Transcript) -> bool:
@@ -254,7 +260,8 @@ def _order(claim: Order, transcript: Transcript) -> Finding | None:
     if first is None:
         return _decided(False, f"{second.told}, and the other did not happen", second.quote)
     met = first.at < second.at
-    return _decided(met, f"{first.told}, {second.told}", first.quote or second.quote)
+    quote = first.quote or second.quote or _call(first.at[0], transcript)
+    return _decided(met, f"{first.told}, {second.told}", quote)
 
 
 def _moment(claim: Calls | Says, transcript: Transcript) -> _Moment | None:
