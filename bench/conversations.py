@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-
 from tests.support.server import Server, serving
 
 TURNS = 10
