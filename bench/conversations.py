@@ -128,9 +128,7 @@ async def outcome(http: aiohttp.ClientSession, base: str) -> tuple[float, dict[s
     statuses: dict[str, int] = {}
     first, last, number = None, None, 1
     while True:
-        page = await get(
-            http, f"{base}/assistants/tests/test-suites/bench/runs?page[number]={number}&page[size]=100"
-        )
+        page = await get(http, f"{base}/assistants/tests/test-suites/bench/runs?page[number]={number}&page[size]=100")
         for run in page["data"]:
             statuses[run["status"]] = statuses.get(run["status"], 0) + 1
             created, completed = (datetime.fromisoformat(run[name]) for name in ("created_at", "completed_at"))
