@@ -106,10 +106,17 @@ def test_the_same_thing_is_the_same_in_any_case_spacing_and_punctuation() -> Non
 
 
 def test_what_has_no_letters_can_be_repeated_too() -> None:
-    found = stopped(desk("👍"), desk("👍 "), desk("👍"))
+    found = stopped(*[desk("👍"), desk("👍 ")] * 3)
     assert found is not None
     assert found.ending is Ending.LOOP
-    assert stopped(desk("👍"), desk("👋"), desk("👍")) is None
+    assert stopped(*[desk("👍")] * 5, desk("👋")) is None
+
+
+def test_a_word_or_two_can_answer_several_questions() -> None:
+    assert stopped(*[caller("Yes, please.")] * 5) is None
+    assert stopped(*[caller("Yes, please.")] * 6) == Stop(
+        Ending.LOOP, "the caller said the same thing 6 times in a row", Speaker.CALLER
+    )
 
 
 def test_silence_is_no_loop() -> None:
@@ -118,7 +125,7 @@ def test_silence_is_no_loop() -> None:
 
 
 def test_only_the_last_messages_make_a_loop() -> None:
-    assert stopped(*[desk("Same.")] * 3, desk("Other.")) is None
+    assert stopped(*[desk("Always the same.")] * 3, desk("Other.")) is None
 
 
 # --- turns ----------------------------------------------------------------------------------------------------------
@@ -168,7 +175,9 @@ def test_a_conversation_stops_for_the_reason_that_is_there_and_for_no_other(
         Ending.MAX_DURATION: sum(one.took_ms for one in events) >= 8000,
         Ending.SILENCE: len(answers) >= silences and set(answers[-silences:]) == {""},
         Ending.LOOP: any(
-            len(own) >= repeats and len(set(own[-repeats:])) == 1 and own[-1] for own in (answers, questions)
+            # All of these messages are short.
+            len(own) >= 2 * repeats and len(set(own[-2 * repeats :])) == 1 and own[-1]
+            for own in (answers, questions)
         ),
         Ending.TURN_LIMIT: len(questions) >= turn_limit
         and isinstance(events[-1], Message)

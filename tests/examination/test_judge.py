@@ -11,7 +11,7 @@ from vivavoce.core.scenario import Criterion
 from vivavoce.core.transcript import Transcript
 from vivavoce.core.verdict import Decision, Quote, Verdict
 from vivavoce.examination import tasks
-from vivavoce.examination.judge import RULES, judge, line, prompt
+from vivavoce.examination.judge import NOTHING_TO_QUOTE, REPEAT, RULES, judge, line, prompt
 from vivavoce.examination.tasks import JudgeTask, Sheet, SheetAnswer
 
 MET, UNMET, INCONCLUSIVE = Decision.MET, Decision.UNMET, Decision.INCONCLUSIVE
@@ -201,10 +201,46 @@ async def test_a_verdict_without_a_reason_says_so() -> None:
     assert (await one(Sheet((SheetAnswer(1, "unmet", " "),)))).reason == "the judge gave no reason"
 
 
-@pytest.mark.parametrize("decision", ["met", "unmet", "inconclusive"])
+@pytest.mark.parametrize("decision", ["unmet", "inconclusive"])
 async def test_what_did_not_happen_cannot_be_quoted(decision: str) -> None:
     verdict = await one(Sheet((SheetAnswer(1, decision, "it never did"),)))  # type: ignore[arg-type]
     assert verdict == Verdict("polite", Decision(decision), "it never did", JUDGE)
+
+
+ABSENT = SheetAnswer(1, "met", "it never was rude")
+
+
+async def test_a_criterion_that_is_met_without_a_quote_is_believed_and_marked_when_the_judge_says_so_twice() -> None:
+    (verdict,), model = await judged(Sheet((ABSENT,)), Sheet((ABSENT,)))
+    assert verdict == Verdict("polite", MET, f"it never was rude ({NOTHING_TO_QUOTE})", JUDGE)
+    assert len(model.prompts) == 2
+
+
+async def test_a_criterion_that_is_met_without_a_quote_may_be_proved_or_decided_otherwise_when_asked_again() -> None:
+    proved = await one(Sheet((ABSENT,)), Sheet((met(1),)))
+    assert proved == Verdict("polite", MET, "it did", JUDGE, Quote(4, "It comes on Friday"))
+    assert (await one(Sheet((ABSENT,)), Sheet((SheetAnswer(1, "unmet", "I was wrong"),)))).decision is UNMET
+
+
+async def test_a_criterion_that_is_met_without_a_quote_stays_open_where_asking_again_fails() -> None:
+    verdict = await one(Sheet((ABSENT,)), ModelFailure(Trouble.UNAVAILABLE, "down"))
+    assert verdict == Verdict("polite", INCONCLUSIVE, "the judge gave no evidence: it never was rude", JUDGE)
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        (SheetAnswer(1, "met", "it did", "It comes on Monday", 4),),
+        (SheetAnswer(1, "unmet", "it did not", "It comes on Monday", 4),),
+        (SheetAnswer(1, "met", "see there", None, 4),),
+        (),
+        (ABSENT, SheetAnswer(1, "unmet", "it was rude")),
+    ],
+)
+async def test_whoever_had_something_else_to_show_is_not_believed_without_a_quote(
+    first: tuple[SheetAnswer, ...],
+) -> None:
+    assert (await one(Sheet(first), Sheet((ABSENT,)))).decision is INCONCLUSIVE
 
 
 async def test_an_inconclusive_answer_needs_no_evidence() -> None:
@@ -225,8 +261,7 @@ async def test_a_quote_that_is_not_there_is_asked_again_once() -> None:
         ("assistant", "1. met: it did"),
         (
             "user",
-            "These quotes are not in the transcript: 'It comes on Monday'. Answer these criteria again: 1. "
-            "Copy the quote exactly from\none line, or decide otherwise.",
+            REPEAT.format(numbers="1", missing="'It comes on Monday'"),
         ),
     ]
 

@@ -155,6 +155,12 @@ async def test_an_assistant_that_was_spoken_to_and_said_nothing_is_recorded_as_s
     assert one.tester.prompts[1].lines[-1].text == SILENCE
 
 
+async def test_a_silence_carries_how_long_it_was_waited_for() -> None:
+    one = Rehearsal([BYE], recorded=(desk("Hi."), caller("Hello?")))
+    one.line = BusyLine([NOTHING], clock=one.clock)
+    assert (await one.run()).events[2] == Message(Speaker.ASSISTANT, "", START + 5000, 5000)
+
+
 async def test_silence_after_tools_is_silence_too() -> None:
     one = Rehearsal([say("Hello?"), BYE], [NOTHING, works(CALL), hears(RESULT)])
     assert (await one.run()).events[1:-1] == (CALL, RESULT, desk(""))
@@ -239,6 +245,16 @@ async def test_max_duration_of_a_message_that_is_never_delivered() -> None:
     assert one.line.said == []
 
 
+@pytest.mark.parametrize("busy", Speaker)
+async def test_only_the_time_that_is_left_is_waited(busy: Speaker) -> None:
+    moves, plays = ([say("Hello?")], [NOTHING]) if busy is Speaker.CALLER else ([], [])
+    recorded: tuple[Event, ...] = (desk("Hi.", 59_980),)
+    one = Rehearsal(moves, plays, recorded if busy is Speaker.CALLER else (*recorded, caller("Hello?")))
+    one.line.stuck = True
+    async with asyncio.timeout(20):
+        assert (await one.left()).ending is Ending.MAX_DURATION
+
+
 async def test_max_duration_counts_what_was_recorded_before() -> None:
     one = Rehearsal([BYE], recorded=(desk("Hi.", 60_000),))
     left = await one.left()
@@ -260,12 +276,12 @@ async def test_goodbye_in_the_last_turn_is_a_goodbye() -> None:
 
 async def test_loop_of_the_caller() -> None:
     plays = [NOTHING, *(hears(desk(text)) for text in "abc")]
-    left = await Rehearsal([say("Hello?")] * 3, plays).left()
+    left = await Rehearsal([say("Hello? Anybody there?")] * 3, plays).left()
     assert (left.ending, left.speaker) == (Ending.LOOP, Speaker.CALLER)
 
 
 async def test_loop_of_the_assistant() -> None:
-    left = await Rehearsal([say("a"), say("b"), say("c")], [hears(desk("Hm?"))] * 3).left()
+    left = await Rehearsal([say("a"), say("b"), say("c")], [hears(desk("What was that?"))] * 3).left()
     assert (left.ending, left.speaker) == (Ending.LOOP, Speaker.ASSISTANT)
 
 

@@ -53,9 +53,7 @@ def test_a_pass_has_no_fault() -> None:
 
 
 def test_tokens_are_told_where_any_were_spent() -> None:
-    assert tell("run", START, (), Transcript(), usage=Usage("m", 120, 30)).endswith(
-        "\n           tokens: 120 in, 30 out"
-    )
+    assert tell("run", START, (), Transcript(), usage=Usage("m", 30, 30)).endswith("\n           tokens: 30 in, 30 out")
     assert "tokens" not in tell("run", START, (), Transcript(), usage=Usage("m"))
 
 

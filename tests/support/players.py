@@ -24,7 +24,7 @@ class HandClock:
     """Time that passes only when it is advanced."""
 
     at: Millis = START
-    elapsed_s: float = 0.0
+    elapsed_s: float = 5000.0
 
     def now(self) -> Millis:
         return self.at

@@ -6,11 +6,15 @@ from dataclasses import dataclass
 from vivavoce.core.event import Ending, Message, Speaker
 from vivavoce.core.transcript import Transcript
 
+SHORT = 3
+"""A message of fewer words than these can be repeated twice as often before it is a loop."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """``max_duration_s`` seconds of conversation, ``turn_limit`` messages of the caller, ``repeats`` equal messages
-    of one speaker in a row that make a loop, ``silences`` empty answers in a row that end it."""
+    of one speaker in a row that make a loop (twice as many for a word or two), ``silences`` empty answers in a row
+    that end it."""
 
     max_duration_s: float
     turn_limit: int
@@ -47,11 +51,11 @@ def stop(transcript: Transcript, limits: Limits) -> Stop | None:
         return Stop(Ending.SILENCE, f"the assistant stayed silent {limits.silences} times in a row")
     for speaker in Speaker:
         own = [message.text for message in spoken if message.speaker is speaker]
-        tail = [_folded(text) for text in own[-limits.repeats :]]
-        if len(tail) == limits.repeats and len(set(tail)) == 1 and tail[0]:
-            return Stop(
-                Ending.LOOP, f"the {speaker.value} said the same thing {limits.repeats} times in a row", speaker
-            )
+        # "Yes." may well be the answer to three questions.
+        times = limits.repeats if own and len(own[-1].split()) >= SHORT else 2 * limits.repeats
+        tail = [_folded(text) for text in own[-times:]]
+        if len(tail) == times and len(set(tail)) == 1 and tail[0]:
+            return Stop(Ending.LOOP, f"the {speaker.value} said the same thing {times} times in a row", speaker)
     turns = sum(message.speaker is Speaker.CALLER for message in spoken)
     if turns >= limits.turn_limit and next_speaker(transcript) is Speaker.CALLER:
         return Stop(Ending.TURN_LIMIT, f"the caller spoke {turns} times without coming to an end")

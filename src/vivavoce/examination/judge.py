@@ -29,8 +29,10 @@ assistant, each on its own, from the transcript alone.
   line took stand in it as they happened.
 """
 REPEAT = """\
-These quotes are not in the transcript: {missing}. Answer these criteria again: {numbers}. Copy the quote exactly from
-one line, or decide otherwise."""
+Answer these criteria again: {numbers}. What you gave for them does not prove them. Quotes that are not in the
+transcript: {missing}. Copy a quote exactly from one line, or decide otherwise. Only where a decision rests on something
+that did not happen, leave quote and turn null."""
+NOTHING_TO_QUOTE = "nothing to quote: it rests on what did not happen"
 
 UNSEEN = "\n\nThis assistant's tool calls were not recorded: that none is shown proves nothing."
 
@@ -116,7 +118,7 @@ async def _ask(task: JudgeTask, model: Model) -> tuple[Mapping[int, Verdict], Us
             second = None
         if second is not None:
             usage = usage.plus(second.usage)
-            better, _ = _read(second.value, transcript, criteria, model)
+            better, _ = _read(second.value, transcript, criteria, model, missing)
             verdicts.update({place: better[place] for place in missing if place in better})
     for place, criterion in enumerate(criteria):
         if place not in verdicts:
@@ -131,11 +133,17 @@ async def _ask(task: JudgeTask, model: Model) -> tuple[Mapping[int, Verdict], Us
 
 
 def _read(
-    sheet: Sheet, transcript: Transcript, criteria: Sequence[Criterion], model: Model
+    sheet: Sheet,
+    transcript: Transcript,
+    criteria: Sequence[Criterion],
+    model: Model,
+    before: Mapping[int, SheetAnswer | None] | None = None,
 ) -> tuple[dict[int, Verdict], dict[int, SheetAnswer | None]]:
     """Usable verdicts by place, and the answers that are missing or whose evidence is.
 
-    Two answers to one criterion that disagree are no answer.
+    Two answers to one criterion that disagree are no answer. What happened can be quoted, so a criterion that is met
+    without a quote is asked again; it is believed, and marked, where the judge says twice that there is nothing to
+    quote. ``before`` are the answers that this sheet gives again: whoever invented a quote is not believed without one.
     """
     verdicts: dict[int, Verdict] = {}
     missing: dict[int, SheetAnswer | None] = {}
@@ -147,14 +155,19 @@ def _read(
         one = answers[0]
         quote = find(one.quote, one.turn, transcript) if one.quote else None
         decision = Decision(one.decision)
-        # Something that happened can be quoted; that nothing happened cannot.
-        unproved = quote is None and (bool(one.quote) or (decision is Decision.MET and one.turn is not None))
-        if unproved and decision is not Decision.INCONCLUSIVE:
+        reason = one.reason.strip() or "the judge gave no reason"
+        if quote is None and decision is Decision.MET and _absent(one) and _absent((before or {}).get(place)):
+            reason = f"{reason} ({NOTHING_TO_QUOTE})"
+        elif quote is None and (decision is Decision.MET or (one.quote and decision is Decision.UNMET)):
             missing[place] = one
             continue
-        reason = one.reason.strip() or "the judge gave no reason"
         verdicts[place] = Verdict(criterion.name, decision, reason, model.name, quote)
     return verdicts, missing
+
+
+def _absent(one: SheetAnswer | None) -> bool:
+    """Whether the answer is that it was met because something did not happen."""
+    return one is not None and one.decision == "met" and not one.quote and one.turn is None
 
 
 def _repeat(missing: Mapping[int, SheetAnswer | None]) -> str:
