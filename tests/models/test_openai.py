@@ -81,6 +81,7 @@ async def test_tools_are_offered_called_and_answered(endpoint: Endpoint, model: 
         (completion({"content": None}), ""),
         (completion({"content": [{"type": "text", "text": "in "}, {"type": "text", "text": "parts"}]}), "in parts"),
         (completion({"content": None, "refusal": "I will not."}), "I will not."),
+        (completion({"content": None, "refusal": "I cannot \ud83d"}), "I cannot \ufffd"),
         (completion({"content": "a\ud83d\ude00\u0000b"}), "a😀b"),
         (completion({"content": "half \ud83d pair"}), "half \ufffd pair"),
         (completion({"content": "no usage"}, usage=None), "no usage"),
@@ -102,6 +103,7 @@ async def test_odd_words_are_understood(
         (calling('{"a": 1}', id=None), ToolCall("call_1", "find", {"a": 1})),
         (calling("", id="x"), ToolCall("x", "find", {})),
         (calling(None, id="x"), ToolCall("x", "find", {})),
+        (calling({"a": ["\ud83d", {"\u0000b": 1}]}, id="x"), ToolCall("x", "find", {"a": ["\ufffd", {"b": 1}]})),
     ],
 )
 async def test_odd_calls_are_understood(

@@ -73,15 +73,21 @@ def settings(**given: Any) -> ModelSettings:
         ({"fallback": "default", "providers": LOCALS, "default_model": "local/d"}, LLAMA, "assistant", "local/d"),
         ({"fallback": "default", "providers": LOCALS, "default_model": "local/d"}, "gpt-4o", "assistant", "local/d"),
         ({"fallback": "default"}, "openai/gpt-4o", "assistant", "scripted"),
-        ({"fallback": "default"}, "anthropic/claude-haiku-4-5", "judge", "scripted"),
+        ({"fallback": "default"}, "anthropic/claude-haiku-4-5", "assistant", "scripted"),
         ({"fallback": "default", "environment": KEYED}, LLAMA, "assistant", "openai/gpt-4o-mini"),
-        ({"fallback": "default", "aliases": {"d": "scripted"}, "default_model": "d"}, LLAMA, "tester", "scripted"),
+        ({"fallback": "default", "aliases": {"d": "scripted"}, "default_model": "d"}, LLAMA, "assistant", "scripted"),
     ],
 )
 async def test_names_lead_to_models(given: dict[str, Any], name: str | None, role: Role, expected: str) -> None:
     models = Models(settings(**given))
     assert models.resolve(name, role).name == expected
     await models.close()
+
+
+@pytest.mark.parametrize("role", ["tester", "judge"])
+def test_nobody_stands_in_for_who_tests_and_judges(role: Role) -> None:
+    with pytest.raises(ModelFailure, match="OPENAI_API_KEY"):
+        Models(settings(fallback="default")).resolve("openai/gpt-5", role)
 
 
 THREE_WAYS = ("VIVA_MODEL_ALIASES", "VIVA_PROVIDERS", "VIVA_MODEL_FALLBACK=default")

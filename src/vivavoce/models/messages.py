@@ -104,7 +104,7 @@ def read_completion(body: Mapping[str, Any], earlier_calls: int) -> Completion:
     return Completion(
         text=mend(_text(fields.get("content"))),
         calls=calls,
-        refusal=_text(fields.get("refusal")),
+        refusal=mend(_text(fields.get("refusal"))),
         cut=choice.get("finish_reason") == "length",
     )
 
@@ -210,9 +210,9 @@ def _call(call: Mapping[str, Any], number: int) -> ToolCall:
         raise Garbage("it calls a tool without a name")
     identifier = call.get("id")
     return ToolCall(
-        id=identifier if isinstance(identifier, str) and identifier else f"call_{number}",
-        name=name,
-        arguments=_arguments(name, arguments),
+        id=mend(identifier) if isinstance(identifier, str) and identifier else f"call_{number}",
+        name=mend(name),
+        arguments=_mended(_arguments(name, arguments)),
     )
 
 
@@ -224,12 +224,22 @@ def _arguments(name: str, arguments: Any) -> dict[str, Any]:
     value: Any = None
     if isinstance(arguments, str):
         try:
-            value = pydantic_core.from_json(arguments)
+            value = pydantic_core.from_json(arguments, allow_inf_nan=False)
         except ValueError:
             value = None
     if not isinstance(value, dict):
         raise Garbage(f"the arguments of its call of {name!r} are not a JSON object")
     return cast("dict[str, Any]", value)
+
+
+def _mended(value: Any) -> Any:
+    if isinstance(value, str):
+        return mend(value)
+    if isinstance(value, list):
+        return [_mended(each) for each in cast("list[Any]", value)]
+    if isinstance(value, dict):
+        return {mend(key): _mended(each) for key, each in cast("dict[str, Any]", value).items()}
+    return value
 
 
 def _first_choice(body: Mapping[str, Any]) -> dict[str, Any] | None:

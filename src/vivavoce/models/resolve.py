@@ -67,7 +67,7 @@ class Models:
 
         Raises ``ModelFailure`` with ``UNRESOLVED``; the message names the setting that is missing.
         """
-        return self._serve(self._unaliased(name or self._unset(role)), stand_in=self._settings.fallback == "default")
+        return self._serve(self._unaliased(name or self._unset(role)), stand_in=self._stands_in(role))
 
     async def close(self) -> None:
         """Close all connections. Calls that are under way fail."""
@@ -76,6 +76,10 @@ class Models:
             self._session = None
         for vendor in self._vendors.values():
             await vendor.close()
+
+    def _stands_in(self, role: Role) -> bool:
+        """Only for assistants: whose model tests and judges is never swapped silently."""
+        return role == "assistant" and self._settings.fallback == "default"
 
     def default_name(self, role: Role) -> str:
         """The name that stands where a role's model is not named."""
