@@ -332,3 +332,21 @@ async def test_many_runs_at_once_do_not_disturb_each_other(ctx: Context, hand: H
         assert (await runs.retrieve(ctx, ORG, run.scenario_id, run.id)).status is Status.PASSED
         assert await recorded(ctx, run) == first
     assert hand.now() == NOW
+
+
+async def test_an_address_that_is_none_ends_the_run_with_a_reason(ctx: Context) -> None:
+    done = await conducted(ctx, await a_run(ctx, target="http://["))
+    assert (done.status, done.fault) == (Status.ERROR, Fault.INFRASTRUCTURE)
+    assert "is no URL" in done.reason
+
+
+async def test_a_defect_of_ours_ends_the_run_and_says_so(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def defect(*_given: object, **_named: object) -> None:
+        raise RuntimeError("what nobody should read")
+
+    monkeypatch.setattr("vivavoce.services.examinations.examine", defect)
+    assistant = await an_assistant(ctx)
+    done = await conducted(ctx, await a_run(ctx, target=assistant.id))
+    assert (done.status, done.fault) == (Status.ERROR, Fault.INFRASTRUCTURE)
+    assert done.reason == "a defect of this server (RuntimeError); its log says more"
+    assert "what nobody should read" not in done.story

@@ -71,3 +71,14 @@ async def test_a_revoked_key_opens_nothing(database: Database, hand: Hand) -> No
         with pytest.raises(NotFound) as failure:
             await keys.revoke(database, hand, id_)
         assert (failure.value.noun, failure.value.id) == ("key", id_)
+
+
+async def test_another_value_of_a_setting_replaces_the_one_before(database: Database, hand: Hand) -> None:
+    new_id = ids(hand)
+    await keys.adopt(database, hand, new_id, "somebody else's", "another-secret-of-somebody")
+    await keys.adopt_only(database, hand, new_id, "VIVA_API_KEY", "the-first-secret-value")
+    await keys.adopt_only(database, hand, new_id, "VIVA_API_KEY", "the-second-secret-value")
+    await keys.adopt_only(database, hand, new_id, "VIVA_API_KEY", "the-second-secret-value")
+    assert await keys.check(database, "the-first-secret-value") is None
+    assert await keys.check(database, "the-second-secret-value") is not None
+    assert await keys.check(database, "another-secret-of-somebody") is not None

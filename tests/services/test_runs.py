@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import func, select
 from tests.support.store import NOW, ORG, Hand, a_scenario, a_version, row_of, said, set_row
 
 from vivavoce.core.assistant import Assistant, Version
@@ -8,12 +9,13 @@ from vivavoce.core.event import Speaker
 from vivavoce.core.run import Run
 from vivavoce.core.scenario import Criterion, Medium, Scenario
 from vivavoce.core.status import Status
-from vivavoce.services import assistants, conversations, runs, scenarios
+from vivavoce.services import assistants, chat, conversations, runs, scenarios
 from vivavoce.services.context import Context
 from vivavoce.services.errors import NotFound, Rejected
 from vivavoce.storage import conversations as talks
 from vivavoce.storage.page import Window
 from vivavoce.storage.runs import Frozen, RunFilter, get_frozen
+from vivavoce.storage.tables import snapshots
 
 OTHER = "org-b"
 RUBRIC = (Criterion("kind", "is kind"), Criterion("quick", "is quick"))
@@ -208,3 +210,23 @@ async def test_a_deleted_test_takes_its_runs_along(ctx: Context) -> None:
         await conversations.retrieve(ctx, ORG, run.conversation_id)
     with pytest.raises(NotFound):
         await conversations.get_transcript(ctx, ORG, run.conversation_id)
+
+
+async def test_nobody_else_can_speak_in_the_conversation_of_a_run(ctx: Context) -> None:
+    assistant = await an_assistant(ctx)
+    run = await trigger(ctx, await a_test(ctx, target=assistant.id))
+    with pytest.raises(Rejected, match="belongs to a test run"):
+        await chat.begin(ctx, ORG, assistant.id, run.conversation_id)
+
+
+async def test_what_only_its_runs_had_frozen_goes_with_a_test(ctx: Context) -> None:
+    assistant = await an_assistant(ctx)
+    one, two = await a_test(ctx, target=assistant.id), await a_test(ctx, target=assistant.id, name="two")
+    await trigger(ctx, one)
+    kept = await trigger(ctx, two)
+    assert await ctx.database.read(lambda tx: tx.execute(select(func.count()).select_from(snapshots)).scalar_one()) == 3
+    await scenarios.delete(ctx, ORG, one.id)
+    assert await ctx.database.read(lambda tx: tx.execute(select(func.count()).select_from(snapshots)).scalar_one()) == 2
+    assert (await frozen(ctx, kept)).version == assistant.main
+    await scenarios.delete(ctx, ORG, two.id)
+    assert await ctx.database.read(lambda tx: tx.execute(select(func.count()).select_from(snapshots)).scalar_one()) == 0

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, insert, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
-from tests.support.store import NOW, PATIENCE_S, commits, is_sqlite
+from tests.support.store import KINDS, NOW, PATIENCE_S, SERVER, commits, is_sqlite, only_sqlite
 
 from vivavoce.storage.database import MOST_TOGETHER, Database, Tx, connect
 from vivavoce.storage.tables import events, keys
@@ -66,11 +66,10 @@ async def queued(count: int = 1) -> None:
         await asyncio.sleep(0)
 
 
-@pytest.fixture
-def sqlite(database: Database) -> Database:
-    if not database.sqlite:
-        pytest.skip("a rule of SQLite's one writer")
-    return database
+def test_postgresql_is_tested_too() -> None:
+    if not SERVER:
+        pytest.skip("VIVA_TEST_DATABASE_URL is not set, so nothing is tested on PostgreSQL")
+    assert KINDS == ["sqlite", "postgresql"]
 
 
 async def test_what_was_written_is_there_for_everybody(database: Database, database_url: str) -> None:
@@ -119,27 +118,29 @@ async def test_one_that_fails_undoes_itself_only(database: Database) -> None:
     assert await database.read(names) == ["a", "b", "c"]
 
 
-async def test_what_queued_up_shares_one_transaction_and_keeps_its_order(sqlite: Database) -> None:
-    with gate() as slow, commits(sqlite) as seen:
-        first = asyncio.create_task(sqlite.write(slow.work))
+@only_sqlite
+async def test_what_queued_up_shares_one_transaction_and_keeps_its_order(database: Database) -> None:
+    with gate() as slow, commits(database) as seen:
+        first = asyncio.create_task(database.write(slow.work))
         await slow.entered()
-        waiting = [asyncio.create_task(sqlite.write(put(f"k{n:02}"))) for n in range(20)]
-        doubled = asyncio.create_task(sqlite.write(put("k07")))
+        waiting = [asyncio.create_task(database.write(put(f"k{n:02}"))) for n in range(20)]
+        doubled = asyncio.create_task(database.write(put("k07")))
         await queued()
         slow.opened.set()
         await asyncio.gather(first, *waiting)
         with pytest.raises(IntegrityError):
             await doubled
     assert seen.count == 2
-    assert await sqlite.read(in_order) == ["gate", *(f"k{n:02}" for n in range(20))]
+    assert await database.read(in_order) == ["gate", *(f"k{n:02}" for n in range(20))]
 
 
-async def test_a_crowd_is_done_in_several_transactions(sqlite: Database) -> None:
+@only_sqlite
+async def test_a_crowd_is_done_in_several_transactions(database: Database) -> None:
     wanted = [f"k{n:04}" for n in range(MOST_TOGETHER * 2 + 1)]
-    with commits(sqlite) as seen:
-        assert await asyncio.gather(*(sqlite.write(put(name)) for name in wanted)) == wanted
+    with commits(database) as seen:
+        assert await asyncio.gather(*(database.write(put(name)) for name in wanted)) == wanted
     assert seen.count == 3
-    assert await sqlite.read(in_order) == wanted
+    assert await database.read(in_order) == wanted
 
 
 async def test_who_stops_waiting_disturbs_nobody(database: Database) -> None:
@@ -158,44 +159,46 @@ async def test_who_stops_waiting_disturbs_nobody(database: Database) -> None:
     assert set(await database.read(names)) - {"b"} == {"a", "c", "gate"}
 
 
-async def test_a_commit_that_fails_is_heard_of_by_everybody_in_it(sqlite: Database) -> None:
+@only_sqlite
+async def test_a_commit_that_fails_is_heard_of_by_everybody_in_it(database: Database) -> None:
     def orphan(tx: Tx) -> None:
         # Checked at the commit instead of at once.
         tx.execute(text("PRAGMA defer_foreign_keys=ON"))
         tx.execute(insert(events).values(conversation_id="nobody", turn=0, body="{}"))
 
     with gate() as slow:
-        first = asyncio.create_task(sqlite.write(slow.work))
+        first = asyncio.create_task(database.write(slow.work))
         await slow.entered()
-        together = [asyncio.create_task(sqlite.write(work)) for work in (put("a"), orphan, put("b"))]
+        together = [asyncio.create_task(database.write(work)) for work in (put("a"), orphan, put("b"))]
         await queued()
         slow.opened.set()
         assert await first == "gate"
         failures = await asyncio.gather(*together, return_exceptions=True)
     assert [type(failure) for failure in failures] == [IntegrityError] * 3
-    assert await sqlite.read(names) == ["gate"]
-    assert await sqlite.write(put("c")) == "c"
+    assert await database.read(names) == ["gate"]
+    assert await database.write(put("c")) == "c"
 
 
-async def test_a_transaction_that_sqlite_gave_up_keeps_nothing(sqlite: Database) -> None:
+@only_sqlite
+async def test_a_transaction_that_sqlite_gave_up_keeps_nothing(database: Database) -> None:
     """A full disk, for one, makes SQLite roll the whole transaction back in the middle of it."""
-    await sqlite.write(put("there"))
+    await database.write(put("there"))
 
     def given_up(tx: Tx) -> None:
         tx.execute(text("INSERT OR ROLLBACK INTO keys SELECT * FROM keys"))
 
     with gate() as slow:
-        first = asyncio.create_task(sqlite.write(slow.work))
+        first = asyncio.create_task(database.write(slow.work))
         await slow.entered()
-        together = [asyncio.create_task(sqlite.write(work)) for work in (put("a"), given_up, put("b"), put("c"))]
+        together = [asyncio.create_task(database.write(work)) for work in (put("a"), given_up, put("b"), put("c"))]
         await queued()
         slow.opened.set()
         await first
         done = await asyncio.gather(*together, return_exceptions=True)
     reported = {one for one in done if isinstance(one, str)}
-    assert set(await sqlite.read(names)) == {"there", "gate"} | reported
+    assert set(await database.read(names)) == {"there", "gate"} | reported
     assert "a" not in reported
-    assert await sqlite.write(put("d")) == "d"
+    assert await database.write(put("d")) == "d"
 
 
 async def test_reading_sees_what_is_committed_and_nothing_else(database: Database) -> None:
@@ -245,11 +248,12 @@ async def test_writers_of_two_processes_wait_for_one_another(database: Database,
     assert len(await database.read(names)) == 40
 
 
-async def test_sqlite_is_set_to_survive_a_power_cut(sqlite: Database) -> None:
+@only_sqlite
+async def test_sqlite_is_set_to_survive_a_power_cut(database: Database) -> None:
     def pragma(name: str) -> Callable[[Tx], object]:
         return lambda tx: tx.execute(text(f"PRAGMA {name}")).scalar_one()
 
-    for ask in (sqlite.write, sqlite.read):
+    for ask in (database.write, database.read):
         assert await ask(pragma("journal_mode")) == "wal"
         assert await ask(pragma("synchronous")) == 2
         assert await ask(pragma("foreign_keys")) == 1

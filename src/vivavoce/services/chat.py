@@ -12,7 +12,7 @@ from vivavoce.core.transcript import Transcript
 from vivavoce.services.context import Context
 from vivavoce.services.errors import Broken, Busy, NotFound, Rejected
 from vivavoce.services.variables import about, starting
-from vivavoce.storage import assistants, conversations
+from vivavoce.storage import assistants, conversations, runs
 from vivavoce.storage.conversations import TurnTaken
 from vivavoce.storage.database import Tx
 from vivavoce.tools.toolbox import Toolbox
@@ -37,8 +37,8 @@ async def begin(ctx: Context, org: str, assistant_id: str, conversation_id: str)
     """Look everything up before anything is said.
 
     Raises ``NotFound`` for an unknown assistant or conversation, and for a conversation of another assistant;
-    ``Rejected`` where the conversation is over or its assistant is switched off; ``Broken`` where the assistant's
-    model is not served here.
+    ``Rejected`` where the conversation is a run's or over, or its assistant is switched off; ``Broken`` where the
+    assistant's model is not served here.
     """
 
     def look_up(tx: Tx) -> tuple[Conversation, Version, Transcript]:
@@ -49,6 +49,8 @@ async def begin(ctx: Context, org: str, assistant_id: str, conversation_id: str)
         owner = conversation.metadata.get("assistant_id", assistant_id) if conversation else ""
         if conversation is None or owner != assistant_id:
             raise NotFound("conversation", conversation_id)
+        if runs.holds(tx, conversation_id):
+            raise Rejected("This conversation belongs to a test run; nobody else can speak in it.", "conversation_id")
         if conversation.metadata.get(DISABLED, "").lower() == "true":
             raise Rejected("The assistant is disabled in this conversation (metadata ai_disabled).", "conversation_id")
         version_id = conversation.metadata.get("assistant_version_id", assistant.main.id)

@@ -17,7 +17,7 @@ from vivavoce.models.scripted import problems
 from vivavoce.services.context import Context
 from vivavoce.services.lines import Unreachable, channel
 from vivavoce.storage import conversations, runs
-from vivavoce.storage.database import Tx
+from vivavoce.storage.database import DatabaseFailure, Tx
 from vivavoce.storage.journal import Entry, Lease, LeaseLost, decided, running, settled
 from vivavoce.storage.runs import Frozen
 
@@ -25,15 +25,32 @@ log = structlog.get_logger(__name__)
 
 
 async def conduct(ctx: Context, lease: Lease) -> None:
-    """Examine the run that the lease is for and settle it. Raises ``LeaseLost`` when it is somebody else's by now."""
+    """Examine the run that the lease is for and settle it.
 
-    def look_up(tx: Tx) -> tuple[Frozen, Transcript]:
-        found = runs.get_frozen(tx, lease.run_id)
-        if found is None:
-            raise LeaseLost(lease.run_id)
-        return found, conversations.get_transcript(tx, found.run.conversation_id)
+    Raises ``LeaseLost`` when it is somebody else's by now, and what the database raises. Any other failure is a defect
+    of ours: it ends the run with an error that says so, since another worker would come no further.
+    """
+    frozen, transcript = await ctx.database.read(lambda tx: _look_up(tx, lease))
+    try:
+        await _conduct(ctx, lease, frozen, transcript)
+    except (LeaseLost, DatabaseFailure):
+        raise
+    except Exception as failure:
+        log.exception("a run failed for a reason of ours", run=lease.run_id)
+        reason = f"a defect of this server ({type(failure).__name__}); its log says more"
+        _, transcript = await ctx.database.read(lambda tx: _look_up(tx, lease))
+        outcome = Outcome(Status.ERROR, Fault.INFRASTRUCTURE, reason)
+        await _settle(ctx, lease, frozen, (), Examined(transcript, frozen.run.verdicts, outcome))
 
-    frozen, transcript = await ctx.database.read(look_up)
+
+def _look_up(tx: Tx, lease: Lease) -> tuple[Frozen, Transcript]:
+    found = runs.get_frozen(tx, lease.run_id)
+    if found is None:
+        raise LeaseLost(lease.run_id)
+    return found, conversations.get_transcript(tx, found.run.conversation_id)
+
+
+async def _conduct(ctx: Context, lease: Lease, frozen: Frozen, transcript: Transcript) -> None:
     notes = [f"resumed at turn {len(transcript.events)}"] if transcript.events else []
     log.info("run starts", run=lease.run_id, test=frozen.scenario.name, turns=len(transcript.events))
     try:

@@ -47,6 +47,21 @@ async def adopt(database: Database, clock: Clock, new_id: NewId, name: str, secr
         return known
 
 
+async def adopt_only(database: Database, clock: Clock, new_id: NewId, name: str, secret: str) -> None:
+    """Keep this as the one key of that name: the others of that name, which it replaces, are revoked.
+
+    Raises ``Rejected`` for the secret of a key that was revoked.
+    """
+    mine = await adopt(database, clock, new_id, name, secret)
+
+    def work(tx: Tx) -> None:
+        for key in keys.get_all(tx):
+            if key.name == name and key.id != mine.id and key.revoked_at is None:
+                keys.revoke(tx, key.id, clock.now())
+
+    await database.write(work)
+
+
 async def get_all(database: Database) -> tuple[Key, ...]:
     """Every key, oldest first."""
     return await database.read(keys.get_all)

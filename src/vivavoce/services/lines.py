@@ -34,7 +34,10 @@ def channel(ctx: Context, frozen: Frozen) -> Channel:
         faults = problems(version.instructions) if model.name == SCRIPTED else ()
         notes = tuple(f"the assistant's script, {fault}" for fault in faults)
         return ChatChannel(version, _variables(version, frozen), key, model, tools, ctx.clock, notes)
-    address = urlsplit(scenario.target)
+    try:
+        address = urlsplit(scenario.target)
+    except ValueError as failure:
+        raise Unreachable(f"the destination {scenario.target!r} is no URL: {failure}") from failure
     if address.scheme not in ("http", "https"):
         raise Unreachable(
             f"the destination {scenario.target!r} is not an assistant of this server, not an http(s) URL, and no "

@@ -26,7 +26,7 @@ def trigger(ctx: Context, tx: Tx, org: str, scenario_id: str, version_id: str | 
 
     Raises ``NotFound``, and ``Rejected`` for a version that does not exist.
     """
-    scenario = get_scenario(tx, org, scenario_id)
+    scenario = get_scenario(tx, org, scenario_id, keep=True)
     return _add(ctx, tx, org, [scenario], version_id, None, trigger)[0]
 
 

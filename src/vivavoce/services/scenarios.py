@@ -51,9 +51,9 @@ async def get_suites(ctx: Context, org: str) -> tuple[str, ...]:
     return await ctx.database.read(lambda tx: scenarios.get_suites(tx, org))
 
 
-def get(tx: Tx, org: str, scenario_id: str, *, lock: bool = False) -> Scenario:
+def get(tx: Tx, org: str, scenario_id: str, *, lock: bool = False, keep: bool = False) -> Scenario:
     """One scenario within a transaction. Raises ``NotFound``."""
-    scenario = scenarios.get(tx, org, scenario_id, lock=lock)
+    scenario = scenarios.get(tx, org, scenario_id, lock=lock, keep=keep)
     if scenario is None:
         raise NotFound("test", scenario_id)
     return scenario

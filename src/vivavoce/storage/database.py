@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 Tx = Connection
@@ -29,6 +30,10 @@ READERS = 4
 SERVER_CONNECTIONS = 16
 MOST_TOGETHER = 200
 """How many units of work share a transaction at most."""
+
+
+DatabaseFailure = SQLAlchemyError
+"""Whatever the database refuses or fails at."""
 
 
 class DatabaseUnreachable(Exception):
@@ -146,7 +151,9 @@ def connect(url: str) -> Database:
     """Open a database by its SQLAlchemy address; the schema is the business of ``migrate``."""
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
-        engine = create_engine(parsed, pool_size=SERVER_CONNECTIONS, max_overflow=0, pool_pre_ping=True)
+        engine = create_engine(
+            parsed, pool_size=SERVER_CONNECTIONS, max_overflow=0, pool_pre_ping=True, hide_parameters=True
+        )
         threads = ThreadPoolExecutor(SERVER_CONNECTIONS, "database")
         # One view for all that a reader looks at, as SQLite gives it; without a writer in it, it cannot fail.
         readers = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
@@ -164,7 +171,9 @@ def _lower(value: object) -> object:
 
 
 def _sqlite(url: str, size: int, begin: str, *more: str) -> Engine:
-    engine = create_engine(url, pool_size=size, max_overflow=0, connect_args={"check_same_thread": False})
+    engine = create_engine(
+        url, pool_size=size, max_overflow=0, hide_parameters=True, connect_args={"check_same_thread": False}
+    )
 
     def opened(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
         setattr(connection, "isolation_level", None)  # noqa: B010  # ours to begin; the driver's type does not say it

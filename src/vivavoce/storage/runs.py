@@ -125,6 +125,12 @@ def get(tx: Tx, org: str, run_id: str, scenario_id: str | None = None) -> Run | 
     return _run(row) if row else None
 
 
+def holds(tx: Tx, conversation_id: str) -> bool:
+    """Whether the conversation is a run's."""
+    query = select(runs.c.id).where(runs.c.conversation_id == conversation_id).limit(1)
+    return tx.execute(query).first() is not None
+
+
 def get_page(tx: Tx, org: str, wanted: RunFilter, window: Window) -> Page[Run]:
     """A page of runs, newest first."""
     where: list[ColumnElement[bool]] = [runs.c.org == org]

@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, delete, insert, select, update
+from sqlalchemy import ColumnElement, delete, insert, or_, select, update
 
 from vivavoce.core.scenario import Scenario
 from vivavoce.storage.codec import scenario_codec
 from vivavoce.storage.database import Tx
 from vivavoce.storage.page import Page, Window, fetch_page
-from vivavoce.storage.tables import conversations, runs, scenarios
+from vivavoce.storage.tables import conversations, runs, scenarios, snapshots
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +34,12 @@ def add(tx: Tx, org: str, scenario: Scenario) -> None:
     tx.execute(insert(scenarios).values(id=scenario.id, org=org, created_at=scenario.created_at, **_columns(scenario)))
 
 
-def get(tx: Tx, org: str, scenario_id: str, *, lock: bool = False) -> Scenario | None:
-    """The scenario, or None. ``lock`` holds it against other writers until the commit."""
+def get(tx: Tx, org: str, scenario_id: str, *, lock: bool = False, keep: bool = False) -> Scenario | None:
+    """The scenario, or None. Until the commit ``lock`` holds it against other writers, ``keep`` against deletion."""
     query = select(scenarios.c.body).where(scenarios.c.org == org, scenarios.c.id == scenario_id)
-    body = tx.execute(query.with_for_update() if lock else query).scalar_one_or_none()
+    if lock or keep:
+        query = query.with_for_update(read=keep, key_share=keep)
+    body = tx.execute(query).scalar_one_or_none()
     return scenario_codec.loads(body) if body else None
 
 
@@ -55,8 +57,15 @@ def drop(tx: Tx, org: str, scenario_id: str) -> bool:
     # In the order in which the journal takes them, a run before its conversation, or both could wait for each other.
     tx.execute(mine.with_for_update())
     tx.execute(driven.order_by(runs.c.id).with_for_update())
+    frozen = select(runs.c.scenario_digest, runs.c.version_digest).where(runs.c.scenario_id == scenario_id)
+    digests = {digest for row in tx.execute(frozen.where(runs.c.org == org)) for digest in row if digest}
     tx.execute(delete(conversations).where(conversations.c.org == org, conversations.c.id.in_(talks)))
     done = tx.execute(delete(scenarios).where(scenarios.c.org == org, scenarios.c.id == scenario_id))
+    # What only these runs had frozen goes with them.
+    held = select(runs.c.id).where(
+        or_(runs.c.scenario_digest == snapshots.c.digest, runs.c.version_digest == snapshots.c.digest)
+    )
+    tx.execute(delete(snapshots).where(snapshots.c.digest.in_(digests), ~held.exists()))
     return done.rowcount > 0
 
 
@@ -72,9 +81,9 @@ def get_page(tx: Tx, org: str, wanted: ScenarioFilter, window: Window) -> Page[S
 
 
 def get_suite(tx: Tx, org: str, suite: str) -> tuple[Scenario, ...]:
-    """Every scenario of a suite, oldest first: the order in which people wrote them."""
+    """Every scenario of a suite, oldest first: the order in which people wrote them. They are kept until the commit."""
     query = select(scenarios.c.body).where(scenarios.c.org == org, scenarios.c.suite == suite)
-    rows = tx.execute(query.order_by(scenarios.c.id))
+    rows = tx.execute(query.order_by(scenarios.c.id).with_for_update(read=True, key_share=True))
     return tuple(scenario_codec.loads(body) for body in rows.scalars())
 
 

@@ -138,6 +138,8 @@ runs = Table(
     Index(None, "org", "scenario_id", "id"),
     Index(None, "org", "suite", "id"),
     Index(None, "batch_id"),
+    Index(None, "scenario_digest"),
+    Index(None, "version_digest"),
     Index(None, "conversation_id"),
     Index(None, "status", "lease_until"),
 )

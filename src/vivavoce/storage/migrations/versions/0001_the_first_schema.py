@@ -141,7 +141,9 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_runs_conversation_id"), ["conversation_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_runs_org_scenario_id_id"), ["org", "scenario_id", "id"], unique=False)
         batch_op.create_index(batch_op.f("ix_runs_org_suite_id"), ["org", "suite", "id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_runs_scenario_digest"), ["scenario_digest"], unique=False)
         batch_op.create_index(batch_op.f("ix_runs_status_lease_until"), ["status", "lease_until"], unique=False)
+        batch_op.create_index(batch_op.f("ix_runs_version_digest"), ["version_digest"], unique=False)
 
     op.create_table(
         "versions",
@@ -161,7 +163,9 @@ def downgrade() -> None:
 
     op.drop_table("versions")
     with op.batch_alter_table("runs", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_runs_version_digest"))
         batch_op.drop_index(batch_op.f("ix_runs_status_lease_until"))
+        batch_op.drop_index(batch_op.f("ix_runs_scenario_digest"))
         batch_op.drop_index(batch_op.f("ix_runs_org_suite_id"))
         batch_op.drop_index(batch_op.f("ix_runs_org_scenario_id_id"))
         batch_op.drop_index(batch_op.f("ix_runs_conversation_id"))
