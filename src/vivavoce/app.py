@@ -72,9 +72,11 @@ async def house(settings: Settings) -> AsyncGenerator[House]:
     """Open everything, drive runs, and close it in the other order."""
     clock, new_id = sources()
     async with AsyncExitStack() as stack:
-        alone = settings.url.startswith("sqlite")
-        if alone:
-            stack.enter_context(held(settings.data_dir))
+        alone = settings.file is not None
+        if settings.file is not None:
+            # The queue's file is in the one, the runs are in the other.
+            for directory in {settings.data_dir.resolve(), settings.file.resolve().parent}:
+                stack.enter_context(held(directory))
         opened = await stack.enter_async_context(database(settings))
         first_key = await _first_key(settings, opened, clock, new_id)
         models = Models(settings.for_models())
@@ -103,7 +105,7 @@ async def _first_key(settings: Settings, opened: Database, clock: Clock, new_id:
     # Empty means unset, as in a file of settings; and white space around a key would never come back in a header.
     given = settings.api_key.get_secret_value().strip() if settings.api_key else ""
     if given:
-        await keys.adopt(opened, clock, new_id, "VIVA_API_KEY", given)
+        await keys.adopt_only(opened, clock, new_id, "VIVA_API_KEY", given)
         return None
     if await keys.any_active(opened):
         return None

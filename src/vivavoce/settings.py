@@ -1,6 +1,7 @@
 """Every setting of the server, read once from ``VIVA_…`` variables and the command line, and passed in."""
 
 import os
+import re
 from collections.abc import Mapping
 from ipaddress import ip_network
 from pathlib import Path
@@ -10,6 +11,8 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from vivavoce.models.config import ModelSettings, Provider
+
+_DATABASE = re.compile(r"postgres(ql(\+psycopg)?)?://.+|sqlite:///(?!:memory:).+", re.DOTALL)
 
 
 class ProviderSetting(BaseSettings):
@@ -27,7 +30,9 @@ class ProviderSetting(BaseSettings):
 class Settings(BaseSettings):
     """The settings, documented one by one in ``docs/reference/settings.md``."""
 
-    model_config = SettingsConfigDict(env_prefix="VIVA_", extra="ignore", hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        env_prefix="VIVA_", env_ignore_empty=True, extra="ignore", hide_input_in_errors=True
+    )
 
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65535)
@@ -52,6 +57,13 @@ class Settings(BaseSettings):
     max_duration_seconds: int = Field(default=600, ge=1, le=3600)
     log_format: Literal["text", "json"] = "text"
 
+    @field_validator("database_url")
+    @classmethod
+    def _kind(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not _DATABASE.fullmatch(value.get_secret_value()):
+            raise ValueError("Value should be an address such as postgresql://user:password@host/name")
+        return value
+
     @field_validator("allow_networks", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
@@ -66,6 +78,11 @@ class Settings(BaseSettings):
         for network in value:
             ip_network(network, strict=False)
         return value
+
+    @property
+    def file(self) -> Path | None:
+        """The SQLite file, or None where the database is a server."""
+        return Path(self.url.removeprefix("sqlite:///")) if self.url.startswith("sqlite:///") else None
 
     @property
     def url(self) -> str:

@@ -189,6 +189,12 @@ def test_calls_side_by_side_are_one_round_and_a_message_of_the_caller_begins_ane
     assert rounds(talk) == count
 
 
+def test_a_round_is_a_round_whatever_it_holds_and_whatever_is_said_with_it() -> None:
+    three = [called("1"), called("2"), called("3"), returned("1"), returned("2"), returned("3")]
+    one = [desk("One moment."), called("4"), returned("4")]
+    assert rounds(Transcript((HELLO, *three, *one))) == 2
+
+
 def test_rounds_before_anybody_spoke_count_as_well() -> None:
     assert rounds(Transcript(tuple(after_rounds(2)))) == 2
     assert rounds(Transcript()) == 0

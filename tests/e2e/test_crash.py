@@ -5,8 +5,8 @@ its own answer is not. Nine runs stand at different places when the server is ki
 """
 
 import asyncio
-import json
 import contextlib
+import json
 import sqlite3
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace

@@ -3,6 +3,7 @@
 One gate serves every API; how an error is written is the API's own business and is passed in.
 """
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ Check = Callable[[str], Awaitable[Key | None]]
 
 REQUEST_ID = "x-request-id"
 _MAX_REQUEST_ID = 128
+_BODY_S = 30.0
 _READ_TO_REFUSE = 32 * 1024 * 1024
 
 
@@ -68,7 +70,12 @@ class Gate:
                 refusal = await self._admit(scope, headers, extra)
                 body = b""
                 if refusal is None:
-                    body_or_refusal = await self._read(headers, receive)
+                    try:
+                        async with asyncio.timeout(_BODY_S):
+                            body_or_refusal = await self._read(headers, receive)
+                    except TimeoutError:
+                        detail = f"The body did not come within {_BODY_S:g} s."
+                        body_or_refusal = Refusal(408, detail, {"connection": "close"})
                     if isinstance(body_or_refusal, Refusal):
                         refusal = body_or_refusal
                     else:
@@ -81,11 +88,10 @@ class Gate:
                 await self._app(scope, _replay(body, receive), sending)
         except Exception:
             log.exception("request failed", request=request_id, method=scope["method"])
-            if started:
-                raise
-            await self._refuse(
-                Refusal(500, f"Something went wrong here. Request {request_id} is in the log.", {}), sending
-            )
+            # The API may have said so already, and then tells us for the log.
+            if not started:
+                detail = f"Something went wrong here. Request {request_id} is in the log."
+                await self._refuse(Refusal(500, detail, {}), sending)
 
     async def _admit(self, scope: Scope, headers: Headers, extra: dict[str, str]) -> Refusal | None:
         """Key and rate. The rate's headers go on every answer to a known key."""

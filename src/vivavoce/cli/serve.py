@@ -28,6 +28,7 @@ def serve(
     """
     from vivavoce.cli.logs import configure
     from vivavoce.directory import DirectoryBusy
+    from vivavoce.services.errors import Rejected
     from vivavoce.storage.database import DatabaseUnreachable
 
     chosen = options.settings(host=host, port=port, data_dir=data_dir, database_url=database_url)
@@ -45,7 +46,7 @@ def serve(
     try:
         with listener:
             run(_serve(chosen, listener))
-    except (DirectoryBusy, DatabaseUnreachable, OSError) as failure:
+    except (DirectoryBusy, DatabaseUnreachable, Rejected, OSError) as failure:
         typer.echo(f"Cannot start: {failure}", err=True)
         raise typer.Exit(2) from failure
 
@@ -77,7 +78,13 @@ async def _serve(settings: object, listener: socket.socket) -> None:
     _settle_memory()
     async with house(settings) as opened:
         config = uvicorn.Config(
-            application(settings, opened), access_log=False, log_config=None, lifespan="off", server_header=False
+            application(settings, opened),
+            access_log=False,
+            log_config=None,
+            lifespan="off",
+            server_header=False,
+            # A client that never finishes must not keep the runs from being given back.
+            timeout_graceful_shutdown=10,
         )
         server = uvicorn.Server(config)
         for stop in (signal.SIGINT, signal.SIGTERM):

@@ -162,7 +162,7 @@ def test_bodies_in_fastapi():
 def test_every_refusal_is_documented():
     documented = app().openapi()
     responses = documented["paths"]["/ai/assistants"]["post"]["responses"]
-    assert {"200", *map(str, (*CODES, 405, 415))} == set(responses)
+    assert {"200", *map(str, (*CODES, 405, 408, 415))} == set(responses)
     schema = responses["422"]["content"]["application/json"]["schema"]
     assert {part["$ref"].rsplit("/", 1)[1] for part in schema["anyOf"]} == {"ErrorsBody", "ValidationBody"}
     for status in CODES:

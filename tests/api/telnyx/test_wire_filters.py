@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vivavoce.api.telnyx.errors import Refused
-from vivavoce.api.telnyx.wire.filters import MAX_LIMIT, parse_filter
+from vivavoce.api.telnyx.wire.filters import MAX_LIMIT, MAX_PATTERN, parse_filter
 from vivavoce.core.filter import AnyOf, Comparison, Field, Filter, Op, Order
 
 ID, NAME, CREATED, LAST = Field("id"), Field("name"), Field("created_at"), Field("last_message_at")
@@ -137,3 +137,10 @@ def test_quoted_values_come_through(values: list[str]):
     storable = [value for value in values if "\x00" not in value and value.isprintable()] or ["x"]
     quoted = ['"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"' for value in storable]
     assert conditions("or", f"(id.in.({','.join(quoted)}))") == (AnyOf((Comparison(ID, Op.IN, tuple(storable)),)),)
+
+
+@pytest.mark.parametrize("op", ["like", "ilike"])
+def test_a_pattern_that_no_database_takes_is_refused(op: str) -> None:
+    assert conditions("name", f"{op}.{'?' * MAX_PATTERN}")
+    with pytest.raises(Refused, match="at most 1000"):
+        conditions("name", f"{op}.{'?' * (MAX_PATTERN + 1)}")

@@ -56,6 +56,11 @@ def application(context: Context, submit: Submit) -> FastAPI:
         found = _problem(error)
         return JSONResponse(errors_body(found), found.status)
 
+    async def unexpected(request: Request, _error: Exception) -> JSONResponse:
+        detail = f"Something went wrong here. Request {request.state.request_id} is in the log."
+        return JSONResponse(errors_body(problem(500, detail)), 500)
+
+    app.add_exception_handler(Exception, unexpected)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, unrouted)
     _describe_key(app)

@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
+import structlog
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
@@ -26,10 +27,11 @@ from vivavoce.core.event import Millis
 from vivavoce.services import assistants, chat
 from vivavoce.services.chat import Talk
 from vivavoce.services.context import Context
-from vivavoce.services.errors import Broken, Busy
+from vivavoce.services.errors import Broken, Busy, Rejected
 from vivavoce.storage.database import Tx
 
 router = APIRouter(tags=["assistants"])
+log = structlog.get_logger(__name__)
 _answering: set[asyncio.Task[None]] = set()
 
 
@@ -138,11 +140,12 @@ async def _stream(ctx: Context, talk: Talk, content: str) -> AsyncIterator[str]:
         try:
             whole = await chat.reply(ctx, talk, content, lambda piece: pieces.put(("delta", {"content": piece})))
             await pieces.put(("done", {"content": whole, "whatsapp_template": None}))
-        except (Broken, Busy) as failure:
-            await pieces.put(("error", errors_body(problem(503, str(failure)))))
+        except (Broken, Busy, Rejected) as failure:
+            status = {Broken: 503, Busy: 409, Rejected: 400}[type(failure)]
+            await pieces.put(("error", errors_body(problem(status, str(failure)))))
         except Exception:
+            log.exception("a streamed answer failed", conversation=talk.conversation.id)
             await pieces.put(("error", errors_body(problem(500, "The answer could not be finished."))))
-            raise
 
     task = asyncio.create_task(answer())
     _answering.add(task)

@@ -180,6 +180,7 @@ _DESCRIPTIONS: dict[int, str] = {
     403: "The key may not do this.",
     404: "There is no such thing.",
     405: "This path does not know that method.",
+    408: "The body did not come in time.",
     409: "A request with the same Idempotency-Key is still being answered.",
     413: "The body is too large.",
     415: "The body is not JSON.",

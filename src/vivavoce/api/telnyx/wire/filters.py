@@ -18,6 +18,9 @@ _BY_NAME = {op.value: op for op in Op}
 _OPTION = re.compile(rf"(?P<field>.+?)\.(?P<rest>(?:{'|'.join(_BY_NAME)})\..*)", re.DOTALL)
 _METADATA = re.compile(r"metadata->>?(?P<key>.+)", re.DOTALL)
 
+MAX_PATTERN = 1000
+"""Databases give up on patterns that are much longer."""
+
 
 def parse_filter(query: Iterable[tuple[str, str]]) -> Filter:
     """The filter in a query string, given as decoded (name, value) pairs.
@@ -110,6 +113,8 @@ def _comparison(field: Field, text: str, pointer: str, *, listed: bool = False) 
     if op in (Op.LIKE, Op.ILIKE):
         if not field.metadata and field.name in TIMES:
             raise bad_request(f"{field.name} is a time and has no pattern", pointer=pointer)
+        if len(plain) > MAX_PATTERN:
+            raise bad_request(f"a pattern has at most {MAX_PATTERN} characters", pointer=pointer)
         return Comparison(field, op, plain.replace("*", "%"))
     return Comparison(field, op, _value(field, plain, pointer))
 

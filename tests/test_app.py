@@ -1,0 +1,145 @@
+"""The whole house in this process: what is wired to what, and what is left when it closes."""
+
+import asyncio
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.types import ASGIApp, Message
+
+from tests.support.store import KINDS, PATIENCE_S, a_scenario, a_version, new_postgres
+from vivavoce import __version__
+from vivavoce.app import House, application, house
+from vivavoce.clock import SystemClock
+from vivavoce.core.status import Status
+from vivavoce.directory import DirectoryBusy
+from vivavoce.engine.leases import Job
+from vivavoce.services import assistants, keys, runs, scenarios
+from vivavoce.services.keys import ORG
+from vivavoce.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def bare(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"VIVA_{name.upper()}", raising=False)
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: Mapping[str, str]
+    json: Any
+
+
+async def get(app: ASGIApp, path: str, secret: str = "") -> Answer:
+    raw = [(b"authorization", f"Bearer {secret}".encode())] if secret else []
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": path,
+        "raw_path": path.encode(),
+        "root_path": "",
+        "query_string": b"",
+        "headers": raw,
+    }
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    await app(scope, receive, send)
+    headers = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
+    body = b"".join(message.get("body", b"") for message in sent[1:])
+    return Answer(sent[0]["status"], headers, json.loads(body) if body[:1] in (b"{", b"[") else body.decode())
+
+
+async def test_an_empty_house_shows_its_first_key_once(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path)
+    async with house(settings) as opened:
+        app = application(settings, opened)
+        first = opened.first_key
+        assert first is not None
+        assert (await get(app, "/healthz")).json == {"status": "ok", "version": __version__}
+        assert (await get(app, "/readyz")).json == {"status": "ready", "version": __version__}
+        answer = await get(app, "/v2/ai/assistants", first)
+        assert (answer.status, answer.json) == (200, {"data": []})
+        assert answer.headers["x-ratelimit-limit"] == "6000"
+        for path in ("/v2/ai/assistants", "/v2/nothing", "/v2/"):
+            assert (await get(app, path)).status == 401
+        assert (await get(app, "/v2/nothing", first)).json["errors"][0]["code"]
+        assert (await get(app, "/nothing", first)).status == 404
+        with pytest.raises(DirectoryBusy):
+            async with house(settings):
+                raise AssertionError("two live in one directory")
+        assert (await get(app, "/readyz")).status == 200
+    answer = await get(app, "/readyz")
+    assert (answer.status, answer.json["status"]) == (503, "unavailable")
+    assert (await get(app, "/healthz")).status == 200
+    async with house(settings) as opened:
+        assert opened.first_key is None
+        assert await keys.check(opened.context.database, first) is not None
+
+
+async def test_a_chosen_key_is_taken_instead_of_a_new_one(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path, api_key=" chosen-by-hand-secret\n")  # type: ignore[arg-type]
+    async with house(settings) as opened:
+        assert opened.first_key is None
+        app = application(settings, opened)
+        assert (await get(app, "/v2/ai/assistants", "chosen-by-hand-secret")).status == 200
+        assert len(await keys.get_all(opened.context.database)) == 1
+
+
+async def passed(opened: House) -> None:
+    """A run is triggered, handed over, driven and settled."""
+    ctx = opened.context
+    draft = a_version(instructions='on hear /(.*)/: say "in the post"', model="scripted")
+    assistant = await ctx.database.write(lambda tx: assistants.create(ctx, tx, ORG, draft))
+    brief = 'on start: say "where is it?"\non hear "post": hang up'
+    test = a_scenario(target=assistant.id, brief=brief, criteria=())
+    scenario = await ctx.database.write(lambda tx: scenarios.create(ctx, tx, ORG, test))
+    run = await ctx.database.write(lambda tx: runs.trigger(ctx, tx, ORG, scenario.id, None))
+    opened.worker.submit([Job(run.id, 1)])
+    async with asyncio.timeout(PATIENCE_S):
+        while not (await runs.retrieve(ctx, ORG, scenario.id, run.id)).status.final:
+            pass
+    done = await runs.retrieve(ctx, ORG, scenario.id, run.id)
+    assert (done.status, done.reason) == (Status.ERROR, "there is no criterion to decide")
+    assert "assistant: in the post" in done.story
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_the_worker_of_the_house_drives_runs(tmp_path: Path, kind: str) -> None:
+    if kind == "sqlite":
+        async with house(Settings(data_dir=tmp_path)) as opened:
+            await passed(opened)
+        return
+    with new_postgres() as url:
+        settings = Settings(data_dir=tmp_path, database_url=url)  # type: ignore[arg-type]
+        async with house(settings) as opened:
+            await passed(opened)
+        # Several may share a server, and then the directory belongs to nobody.
+        async with house(settings) as opened:
+            assert opened.first_key is None
+
+
+async def test_a_database_that_is_away_stops_the_start(tmp_path: Path) -> None:
+    address = "postgresql://nobody@127.0.0.1:1/none?connect_timeout=2"
+    logging.getLogger("dbos").setLevel(logging.CRITICAL)
+    with pytest.raises(Exception, match="connection"):
+        async with house(Settings(data_dir=tmp_path, database_url=address)):  # type: ignore[arg-type]
+            raise AssertionError("it started")
+
+
+def test_the_clock_is_the_systems() -> None:
+    clock = SystemClock()
+    first, ticks = clock.now(), clock.ticks()
+    assert 1_700_000_000_000 < first <= clock.now()
+    assert ticks <= clock.ticks()
