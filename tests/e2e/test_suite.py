@@ -248,7 +248,7 @@ CASES = (
         ending="loop",
         reason="the conversation ended by loop: the assistant said the same thing 3 times in a row",
         caller=("{tag} one", "two", "three", "four"),
-        behaviours=({"role": "assistant", "say": ["Pardon?"]},),
+        behaviours=({"role": "assistant", "say": ["Pardon? Say it again."]},),
         items=(Item("inconclusive", by="nobody", reason=NOT_EXAMINED.format("loop")),),
         roles="tester assistant tester assistant tester assistant",
     ),
