@@ -12,7 +12,7 @@ from vivavoce.settings import Settings
 @pytest.fixture(autouse=True)
 def bare(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without what the developer has set."""
-    for name in [*Settings.model_fields, "no_such_prefix_base_url"]:
+    for name in Settings.model_fields:
         monkeypatch.delenv(f"VIVA_{name.upper()}", raising=False)
 
 

@@ -7,7 +7,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import BaseModel, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from vivavoce.models.config import ModelSettings, Provider
@@ -15,10 +15,9 @@ from vivavoce.models.config import ModelSettings, Provider
 _DATABASE = re.compile(r"postgres(ql(\+psycopg)?)?://.+|sqlite:///(?!:memory:).+", re.DOTALL)
 
 
-class ProviderSetting(BaseSettings):
+class ProviderSetting(BaseModel, extra="forbid"):
     """One OpenAI-compatible endpoint in ``VIVA_PROVIDERS``."""
 
-    model_config = SettingsConfigDict(env_prefix="VIVA_NO_SUCH_PREFIX_", extra="forbid")
     base_url: str
     api_key: SecretStr = SecretStr("")
     api_key_env: str = ""

@@ -29,7 +29,7 @@ def names_completions(target: str) -> bool:
         parsed = urlsplit(target)
     except ValueError:
         return False
-    return parsed.scheme in ("http", "https") and parsed.path.endswith("/chat/completions")
+    return parsed.scheme in ("http", "https") and parsed.path.rstrip("/").endswith("/chat/completions")
 
 
 @dataclass(frozen=True)

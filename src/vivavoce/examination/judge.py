@@ -156,7 +156,7 @@ def _read(
         quote = find(one.quote, one.turn, transcript) if one.quote else None
         decision = Decision(one.decision)
         reason = one.reason.strip() or "the judge gave no reason"
-        if quote is None and decision is Decision.MET and _absent(one) and _absent((before or {}).get(place)):
+        if quote is None and _absent(one) and _absent((before or {}).get(place)):
             reason = f"{reason} ({NOTHING_TO_QUOTE})"
         elif quote is None and (decision is Decision.MET or (one.quote and decision is Decision.UNMET)):
             missing[place] = one

@@ -3,7 +3,7 @@
 from urllib.parse import urlsplit
 
 from vivavoce.channels.chat import ChatChannel
-from vivavoce.channels.completions import CompletionsChannel
+from vivavoce.channels.completions import CompletionsChannel, names_completions
 from vivavoce.channels.http import HttpChannel
 from vivavoce.core.assistant import Version
 from vivavoce.examination.channel import Channel
@@ -43,7 +43,7 @@ def channel(ctx: Context, frozen: Frozen) -> Channel:
             f"the destination {scenario.target!r} is not an assistant of this server, not an http(s) URL, and no "
             "number that VIVA_NUMBERS maps to an assistant"
         )
-    if address.path.rstrip("/").endswith("/chat/completions"):
+    if names_completions(scenario.target):
         return CompletionsChannel(ctx.outbound, ctx.clock, tools, scenario.target, key, scenario.variables)
     return HttpChannel(ctx.outbound, ctx.clock, scenario.target, run.conversation_id, key, variables=scenario.variables)
 
