@@ -1,9 +1,28 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from tests.support.scenes import TRUE, edge, version
 
-from vivavoce.assistant.offer import specification
-from vivavoce.core.tool import FunctionTool, HangupTool, OtherTool, WebhookTool
+from vivavoce.assistant.offer import by_name, specification, specifications, tools_of
+from vivavoce.core.tool import (
+    Act,
+    FunctionTool,
+    HandoffTarget,
+    HandoffTool,
+    HangupTool,
+    LineTarget,
+    LineTool,
+    MessageTool,
+    OtherTool,
+    RemoteTool,
+    RetrievalTool,
+    SettableVariable,
+    SkipTool,
+    Tool,
+    VariablesTool,
+    WebhookTool,
+)
 
 EMPTY: dict[str, Any] = {"type": "object", "properties": {}}
 
@@ -89,3 +108,124 @@ def test_functions_and_hanging_up(tool: FunctionTool | HangupTool, expected: tup
 
 def test_other_kinds_are_not_offered() -> None:
     assert specification(OtherTool("retrieval", name="search")) is None
+
+
+ANN, BOB = LineTarget("+1", "Ann"), LineTarget("sip:bob@example.com")
+TEXT, NUMBER = {"type": "string"}, {"type": "number"}
+
+
+@pytest.mark.parametrize(
+    ("tool", "name", "properties", "required"),
+    [
+        (HandoffTool((HandoffTarget("a1", "Bill"),)), "handoff", {"assistant": TEXT | {"enum": ["Bill"]}}, True),
+        (
+            HandoffTool((HandoffTarget("a1", "Bill"), HandoffTarget("a2", "Bill"), HandoffTarget("a3", ""))),
+            "handoff",
+            {"assistant": TEXT | {"enum": ["a1", "a2", "a3"]}},
+            True,
+        ),
+        (
+            LineTool(Act.TRANSFER, "transfer", (ANN, BOB)),
+            "transfer",
+            {"target": TEXT | {"enum": ["Ann", BOB.address]}},
+            True,
+        ),
+        (LineTool(Act.REFER, "refer", (BOB, BOB)), "refer", {"target": TEXT | {"enum": [BOB.address]}}, True),
+        (
+            LineTool(Act.INVITE, "invite", targets_template="{{who}}"),
+            "invite",
+            {"target": TEXT | {"enum": ["+2"]}},
+            True,
+        ),
+        (MessageTool("Hello {{who}}"), "send_message", {}, False),
+        (SkipTool(), "skip_turn", {}, False),
+        (
+            VariablesTool("set", "Sets.", (SettableVariable("a"), SettableVariable("b", "number", "B."))),
+            "set",
+            {"a": TEXT, "b": NUMBER | {"description": "B."}},
+            False,
+        ),
+        (RemoteTool("far", "Far.", {"properties": {"x": {}}}, "s", "far"), "far", {"x": {}}, False),
+    ],
+)
+def test_what_each_kind_of_tool_takes(tool: Tool, name: str, properties: Any, required: bool) -> None:
+    spec = specification(tool, {"who": "+2"})
+    assert spec is not None
+    assert spec.name == name
+    assert spec.parameters["properties"] == properties
+    assert list(spec.parameters.get("required", [])) == (list(properties) if required else [])
+
+
+@pytest.mark.parametrize(
+    ("tool", "parameter", "type_"),
+    [
+        (LineTool(Act.TONES, "tones"), "digits", "string"),
+        (LineTool(Act.PAY, "pay"), "amount", "number"),
+        (MessageTool(), "text", "string"),
+        (RetrievalTool(("b",)), "query", "string"),
+    ],
+)
+def test_what_takes_one_thing_needs_it(tool: Tool, parameter: str, type_: str) -> None:
+    spec = specification(tool)
+    assert spec is not None
+    assert spec.parameters["required"] == [parameter]
+    assert spec.parameters["properties"][parameter]["type"] == type_
+
+
+@pytest.mark.parametrize(
+    "tool",
+    [
+        HandoffTool((HandoffTarget("a", "A"),)),
+        LineTool(Act.TRANSFER, "t", (ANN,)),
+        MessageTool(),
+        SkipTool(),
+        RetrievalTool(("b",)),
+        HangupTool(),
+    ],
+)
+def test_a_tool_is_described_by_its_author_or_else_by_us(
+    tool: HandoffTool | LineTool | MessageTool | SkipTool | RetrievalTool | HangupTool,
+) -> None:
+    plain, told = specification(tool), specification(replace(tool, description="Mine."))
+    assert plain is not None
+    assert told is not None
+    assert plain.description not in ("", told.description)
+    assert told.description == "Mine."
+
+
+@pytest.mark.parametrize(
+    "tool", [HandoffTool(()), LineTool(Act.TRANSFER, "t"), LineTool(Act.INVITE, "i", targets_template="{{unset}}")]
+)
+def test_who_can_reach_nobody_is_not_offered(tool: Tool) -> None:
+    assert specification(tool) is None
+
+
+def test_an_offer_leaves_them_out_too() -> None:
+    found = by_name([LineTool(Act.TRANSFER, "t"), SkipTool()])
+    assert [spec.name for spec in specifications(found, {})] == ["skip_turn"]
+
+
+# --- names ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_tool_that_is_there_twice_is_one_and_others_of_its_name_are_numbered() -> None:
+    one, other, third = FunctionTool("f"), FunctionTool("f", "Other."), FunctionTool("f", "Third.")
+    found = by_name([one, other, one, third, OtherTool("x", name="f"), HangupTool(), HangupTool()])
+    assert found == {"f": one, "f_2": other, "f_3": third, "hangup": HangupTool()}
+    assert [(spec.name, spec.description) for spec in specifications(found, {})][:2] == [("f", ""), ("f_2", "Other.")]
+
+
+def test_a_way_of_a_flow_is_a_tool_whose_name_a_provider_takes() -> None:
+    ways = [edge("n", "m", "Ask {{it}}.", "a b"), edge("n", "m", "Ask.", "a_b"), edge("n", "m", TRUE, "x" * 80)]
+    found = by_name([], ways)
+    assert list(found) == ["transition__a_b", "transition__a_b_2", ("transition__" + "x" * 50) + "_2"]
+    assert all(len(name) <= 64 for name in found)
+    assert [spec.description for spec in specifications(found, {"it": "now"})] == ["Ask now.", "Ask.", ""]
+
+
+def test_what_tools_an_assistant_has() -> None:
+    inline, shared, remote = FunctionTool("a"), FunctionTool("b"), RemoteTool("c", "", {}, "s", "c")
+    made = version(tools=(inline,), shared=("t1", "gone"), library={"t1": shared, "t2": inline})
+    assert tools_of(made) == (inline, shared)
+    assert tools_of(replace(made, remote=(remote,))) == (inline, shared, remote)
+    assert tools_of(replace(made, shared=(), remote=(remote,))) == (inline, remote)

@@ -2,12 +2,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.support.players import START, HandClock, ListModel, TableTools
+from tests.support.players import START, HandClock, ListModel, OneModel, TableTools
 
 from vivavoce.assistant.ports import ToolOutput
 from vivavoce.assistant.prompt import OPENING
 from vivavoce.assistant.step import MAX_ROUNDS, State, Step, rounds, step
-from vivavoce.core.assistant import MODEL_OPENS, Version
+from vivavoce.core.assistant import MODEL_OPENS, Cast, Version
 from vivavoce.core.event import Ending, Event, Left, Message, Speaker, ToolCall, ToolCalled, ToolReturned, Usage
 from vivavoce.core.model import ModelFailure, Reply, Trouble
 from vivavoce.core.tool import FunctionTool, HangupTool
@@ -45,7 +45,9 @@ async def taken(
     version: Version, before: State, *heard: Event, model: ListModel | None = None, tools: TableTools | None = None
 ) -> Step:
     model = model or ListModel([])
-    return await step(version, before, heard, model=model, tools=tools or TableTools(), clock=model.clock)
+    return await step(
+        Cast(version), before, heard, models=OneModel(model), tools=tools or TableTools(), clock=model.clock
+    )
 
 
 async def asked(reply: Reply, *events: Event, version: Version = VERSION) -> Step:
@@ -108,7 +110,15 @@ async def test_words_are_handed_to_a_listener_in_pieces_while_the_model_writes_t
     async def listener(piece: str) -> None:
         pieces.append(piece)
 
-    done = await step(VERSION, state(), (HELLO,), model=model, tools=TableTools(), clock=model.clock, listener=listener)
+    done = await step(
+        Cast(VERSION),
+        state(),
+        (HELLO,),
+        models=OneModel(model),
+        tools=TableTools(),
+        clock=model.clock,
+        listener=listener,
+    )
     assert pieces == ["What", "is", "it?"]
     assert done.events == (Message(Speaker.ASSISTANT, "What is it?", START, 0, COST),)
 
@@ -236,7 +246,7 @@ async def test_calls_that_ran_side_by_side_took_as_long_as_the_slowest_of_them()
         takes_s={"look_up": 0.3, "book": 2.0},
     )
     before = state(HELLO, called("1"), called("2", "book"))
-    done = await step(VERSION, before, (), model=ListModel([]), tools=tools, clock=tools.clock)
+    done = await step(Cast(VERSION), before, (), models=OneModel(ListModel([])), tools=tools, clock=tools.clock)
     assert [(event.took_ms, event.output) for event in done.events if isinstance(event, ToolReturned)] == [
         (2000, "a"),
         (0, "b"),

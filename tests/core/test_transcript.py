@@ -1,7 +1,19 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vivavoce.core.event import Ending, Event, Left, Message, Speaker, ToolCall, ToolCalled, ToolReturned, Usage
+from vivavoce.core.event import (
+    Ending,
+    Event,
+    HandedOver,
+    Left,
+    Message,
+    Moved,
+    Speaker,
+    ToolCall,
+    ToolCalled,
+    ToolReturned,
+    Usage,
+)
 from vivavoce.core.transcript import Transcript
 
 SOME_MS = st.integers(0, 100_000)
@@ -115,6 +127,11 @@ def test_an_opening_is_no_response() -> None:
     assert Transcript((desk("hi", 5), left())).response_times() == ()
 
 
+def to_words(stretch: list[Event]) -> list[Event]:
+    """The stretch up to its last words: nobody waits for what comes after them."""
+    return stretch[: max(place for place, event in enumerate(stretch) if isinstance(event, Message)) + 1]
+
+
 @given(EVENTS, st.integers(0, 100_000))
 def test_responses_and_everything_else_add_up_to_what_the_conversation_took(events: list[Event], last_ms: int) -> None:
     talk = Transcript((*events, left(last_ms)))
@@ -127,9 +144,48 @@ def test_responses_and_everything_else_add_up_to_what_the_conversation_took(even
             stretches[-1].append(event)
     answered = [stretch for stretch in stretches[1:] if any(isinstance(event, Message) for event in stretch)]
     responses = talk.response_times()
-    assert [spent for _, spent in responses] == [sum(event.took_ms for event in stretch) for stretch in answered]
+    assert [spent for _, spent in responses] == [sum(event.took_ms for event in to_words(one)) for one in answered]
     assert sum(spent for _, spent in responses) <= talk.talked_ms == sum(event.took_ms for event in talk.events)
     for turn, _ in responses:
         event = talk.events[turn]
         assert isinstance(event, Message)
         assert event.speaker is Speaker.ASSISTANT
+
+
+# --- what is neither said nor done ----------------------------------------------------------------------------------
+
+MOVED, HANDED = Moved("ask", 0, took_ms=40), HandedOver("b", "v", "Bill", 0, took_ms=50)
+
+
+def filler(took_ms: int = 0) -> Message:
+    return Message(Speaker.ASSISTANT, "One moment.", 0, took_ms, fills=True)
+
+
+def test_the_last_act_passes_over_movements_and_words_that_fill_the_time() -> None:
+    assert Transcript().last_act is None
+    assert Transcript((MOVED, HANDED, filler())).last_act is None
+    assert Transcript((caller("a"), called(), filler(), MOVED, HANDED)).last_act == called()
+    assert Transcript((caller("a"), MOVED)).last_act == caller("a")
+    assert Transcript((left(),)).last_act == left()
+
+
+def test_words_that_fill_the_time_are_said_and_are_no_response() -> None:
+    talk = Transcript((caller(), called("1", 20), filler(), returned("1", 3000), desk("Here.", 400), MOVED, left()))
+    assert talk.response_times() == ((4, 3420),)
+    assert [message.text for _, message in talk.said(Speaker.ASSISTANT)] == ["One moment.", "Here."]
+    assert Transcript((caller(), called("1", 20), filler(), left())).response_times() == ()
+
+
+def test_what_moving_takes_before_words_counts_and_after_them_does_not() -> None:
+    assert Transcript((caller(), MOVED, desk("x", 5), HANDED, caller())).response_times() == ((2, 45),)
+
+
+def test_what_stands_behind_the_end_was_not_part_of_the_conversation() -> None:
+    talk = Transcript((caller("a", 1), left(2), called("1", 7), returned("1", 7), desk("done", 7)))
+    assert talk.end == (1, left(2))
+    assert talk.ending is Ending.GOODBYE
+    assert talk.talked_ms == 3
+    assert list(talk.messages()) == [(0, caller("a", 1))]
+    assert talk.response_times() == ()
+    assert len(talk.tool_calls()) == 1
+    assert Transcript((caller(),)).end is None

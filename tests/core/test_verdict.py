@@ -37,7 +37,15 @@ def test_a_pass_needs_every_criterion_met_and_a_conversation_that_came_to_its_en
         assert came.reason
 
 
-@pytest.mark.parametrize("left", [GOODBYE, Left(Ending.HANGUP, 0, Speaker.ASSISTANT)])
+@pytest.mark.parametrize(
+    "left",
+    [
+        GOODBYE,
+        Left(Ending.HANGUP, 0, Speaker.ASSISTANT),
+        Left(Ending.TRANSFER, 0, Speaker.ASSISTANT),
+        Left(Ending.IDLE, 0),
+    ],
+)
 def test_any_criterion_unmet_fails_the_run_and_names_it(left: Left) -> None:
     for sheet in product(Decision, repeat=3):
         came = outcome(rubric(3), decided(*sheet), left)

@@ -393,6 +393,8 @@ def test_order_gives_both_turns() -> None:
         ("the user left the chat", Ending.HANGUP, UNMET),
         ("the caller hangs up", Ending.LOOP, UNMET),
         ("the customer should not hang up", Ending.MAX_DURATION, MET),
+        ("the caller hangs up", Ending.TRANSFER, UNMET),
+        ("the assistant hangs up", Ending.IDLE, UNMET),
         ("the conversation ends within 1 turn", Ending.GOODBYE, MET),
         ("the conversation ends in fewer than 1 turns", Ending.GOODBYE, UNMET),
         ("The call lasts at most 2 messages", Ending.GOODBYE, MET),
@@ -403,6 +405,28 @@ def test_order_gives_both_turns() -> None:
 )
 def test_endings(text: str, ending: Ending, expected: Decision) -> None:
     assert decision(text, caller("Hi"), desk("Bye"), left(ending)) is expected
+
+
+def test_whether_putting_through_is_hanging_up_a_judge_decides() -> None:
+    assert decision("the assistant hangs up", caller("Hi"), left(Ending.TRANSFER)) is None
+
+
+def test_what_stands_behind_the_end_does_not_move_it() -> None:
+    verdict = fact("the caller hangs up", caller("Hi"), left(Ending.GOODBYE), called("save"), desk("done"))
+    assert verdict is not None
+    assert verdict.reason == "the caller ended the conversation (turn 1)"
+    behind = (caller("Hi"), desk("Bye"), left(Ending.GOODBYE), called("save_note"), desk("done"))
+    assert decision("the call lasts at most 2 messages", *behind) is MET
+    assert decision("calls save_note", *behind) is MET
+
+
+def test_words_that_fill_the_time_are_no_message_that_counts_and_no_response() -> None:
+    wait = Message(Speaker.ASSISTANT, "One moment.", 0, fills=True)
+    talk = (caller("Hi"), called("look_up"), wait, returned("look_up", 2000), desk("Here.", 100), left(Ending.GOODBYE))
+    assert decision("the call lasts at most 2 messages", *talk) is MET
+    assert decision("responds within 1 second", *talk) is UNMET
+    silent = (caller("Hi"), called("look_up"), wait, returned("look_up"), desk(""), left(Ending.GOODBYE))
+    assert decision("responds within 30 seconds", *silent) is UNMET
 
 
 def test_endings_are_told() -> None:

@@ -4,9 +4,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vivavoce.core.event import Ending, Event, Left, Message, Speaker, ToolCall, ToolCalled, ToolReturned
+from vivavoce.core.event import (
+    Ending,
+    Event,
+    HandedOver,
+    Left,
+    Message,
+    Moved,
+    Speaker,
+    ToolCall,
+    ToolCalled,
+    ToolReturned,
+)
 from vivavoce.core.transcript import Transcript
-from vivavoce.examination.course import Limits, Stop, next_speaker, stop
+from vivavoce.examination.course import Limits, Stop, first_to_act, is_waited_for, next_speaker, stop
 
 LIMITS = Limits(max_duration_s=60, turn_limit=5)
 CALL = ToolCalled(ToolCall("1", "look_up", {}), 0)
@@ -192,3 +203,49 @@ def test_somebody_always_acts_next() -> None:
     events: list[Event] = [caller("a"), desk("b"), desk(""), CALL, RESULT, Left(Ending.GOODBYE, 0)]
     for pair in product(events, repeat=2):
         assert next_speaker(Transcript(pair)) in Speaker
+
+
+# --- movements, handovers and words that fill the time --------------------------------------------------------------
+
+MOVED, HANDED = Moved("n", 0, "e"), HandedOver("b", "v", "Bill", 0)
+FILLER = Message(Speaker.ASSISTANT, "One moment, please.", 0, fills=True)
+
+
+@pytest.mark.parametrize("passed_over", [(MOVED,), (HANDED,), (MOVED, HANDED, MOVED), (FILLER,)])
+@pytest.mark.parametrize("last", [caller("Hello."), desk("Hi."), CALL, RESULT])
+def test_they_leave_it_open_whose_turn_it_is(passed_over: tuple[Event, ...], last: Event) -> None:
+    talk = Transcript((last, *passed_over))
+    assert next_speaker(talk) is next_speaker(Transcript((last,)))
+    assert is_waited_for(talk) is (next_speaker(talk) is Speaker.ASSISTANT)
+
+
+def test_nobody_waits_before_anything_has_happened() -> None:
+    assert not is_waited_for(Transcript())
+    assert not is_waited_for(Transcript((MOVED,)))
+
+
+def test_an_assistant_that_moves_is_listened_to_first_when_it_goes_on() -> None:
+    assert first_to_act(Transcript((caller("a"), desk("b")))) is Speaker.CALLER
+    assert first_to_act(Transcript((caller("a"), desk("b"), MOVED))) is Speaker.ASSISTANT
+    assert first_to_act(Transcript((HANDED, caller("a"), desk("b")))) is Speaker.ASSISTANT
+
+
+def test_words_that_fill_the_time_are_no_answer_no_silence_and_no_loop() -> None:
+    assert stopped(desk(""), FILLER, desk("")) is not None
+    assert stopped(*[FILLER] * 9) is None
+    assert (
+        stopped(desk("Still the same."), FILLER, desk("Still the same."), FILLER, desk("Still the same.")) is not None
+    )
+
+
+def test_who_knows_whose_turn_it_is_waits_for_an_assistant_that_has_more_to_do() -> None:
+    talk = Transcript(tuple(exchanges(5)))
+    assert stop(talk, LIMITS) is not None
+    assert stop(talk, LIMITS, Speaker.CALLER) is not None
+    assert stop(talk, LIMITS, Speaker.ASSISTANT) is None
+
+
+def test_what_is_not_a_message_is_the_assistants_time() -> None:
+    found = stopped(caller("a", 60_000), MOVED)
+    assert found is not None
+    assert found.speaker is Speaker.ASSISTANT

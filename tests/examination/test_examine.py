@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 from tests.support.players import COST, START, Crash, Diary, HandClock, LineChannel, ListLine, ListModel
 
-from vivavoce.core.event import Ending, Event, Left, Message, Speaker, Usage
+from vivavoce.core.event import Ending, Event, Left, Message, Speaker, ToolCall, ToolCalled, ToolReturned, Usage
 from vivavoce.core.model import ModelFailure, Trouble
 from vivavoce.core.scenario import Criterion, Scenario
 from vivavoce.core.status import Status
@@ -109,6 +109,12 @@ async def test_it_goes_on_from_what_was_recorded() -> None:
 
 
 TALK = (Message(Speaker.CALLER, "When?", START), ANSWER, BYE)
+
+
+async def test_a_conversation_that_was_reported_on_is_judged_by_how_it_ended() -> None:
+    behind = (ToolCalled(ToolCall("1", "save", {}), START), ToolReturned("1", "save", "ok", True, START))
+    one = Examination(recorded=(*TALK, *behind))
+    assert (await one.run()).outcome == PASS
 
 
 async def test_a_conversation_that_is_over_is_only_judged() -> None:

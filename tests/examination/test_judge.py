@@ -5,7 +5,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.players import COST, ListModel
 
-from vivavoce.core.event import Ending, Event, Left, Message, Speaker, ToolCall, ToolCalled, ToolReturned, Usage
+from vivavoce.core.event import (
+    Ending,
+    Event,
+    HandedOver,
+    Left,
+    Message,
+    Moved,
+    Speaker,
+    ToolCall,
+    ToolCalled,
+    ToolReturned,
+    Usage,
+)
 from vivavoce.core.model import ModelFailure, PromptLine, Trouble
 from vivavoce.core.scenario import Criterion
 from vivavoce.core.transcript import Transcript
@@ -94,6 +106,11 @@ Transcript:
         (ToolReturned("1", "book", "ok", True, 0, mocked=True), "[7] book returned (mocked): ok"),
         (ToolReturned("1", "book", "no", False, 0, mocked=True), "[7] book failed with (mocked): no"),
         (Left(Ending.HANGUP, 0, Speaker.ASSISTANT, "solved"), "[7] the conversation ended (hangup)"),
+        (Left(Ending.TRANSFER, 0, Speaker.ASSISTANT, "to Ann"), "[7] the conversation ended (transfer)"),
+        (Message(Speaker.ASSISTANT, "Wait.", 0, fills=True), "[7] assistant (while a tool works): Wait."),
+        (Moved("n1", 0), "[7] the conversation flow is at n1"),
+        (Moved("n1", 0, "e", "Billing", 250), "[7] the conversation flow moves to Billing (0.25 s)"),
+        (HandedOver("b", "v", "Bill", 0), "[7] from here on speaks another assistant: Bill"),
     ],
 )
 def test_everything_that_happened_is_a_line(event: Event, read: str) -> None:

@@ -4,7 +4,18 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from vivavoce.core.event import Ending, Event, Left, Message, Speaker, ToolCall, ToolCalled, ToolReturned
+from vivavoce.core.event import (
+    Ending,
+    Event,
+    HandedOver,
+    Left,
+    Message,
+    Moved,
+    Speaker,
+    ToolCall,
+    ToolCalled,
+    ToolReturned,
+)
 from vivavoce.core.transcript import Transcript
 from vivavoce.core.verdict import Quote
 from vivavoce.examination.quotes import find, text_of
@@ -26,6 +37,12 @@ def test_words_calls_with_their_arguments_and_results_can_be_quoted() -> None:
     assert text_of(desk("Hello.")) == "Hello."
     assert text_of(CALL) == 'book({"day": 3, "who": "Zoë"})'
     assert text_of(RESULT) == '{"ok": true}'
+
+
+def test_where_a_flow_or_a_handover_led_can_be_quoted() -> None:
+    talk = Transcript((Moved("n1", 0, "e", "Billing desk"), Moved("n2", 0), HandedOver("b", "v", "Bill", 0)))
+    assert [text_of(event) for event in talk.events] == ["Billing desk", "n2", "Bill"]
+    assert find("Bill", None, talk) == Quote(2, "Bill")
 
 
 def test_why_somebody_left_was_never_said_and_cannot_be_quoted() -> None:

@@ -7,12 +7,14 @@ from dataclasses import dataclass, replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.support.players import Crash, Diary, FunctionModel, HandClock, TableTools
+from tests.support.players import Crash, Diary, FunctionModel, HandClock, OneModel, TableTools
+from tests.support.scenes import edge, flow
 
-from vivavoce.assistant.ports import AssistantTask, ToolOutput
+from vivavoce.assistant.ports import AssistantTask, Routing, RoutingTask, ToolOutput
 from vivavoce.channels.chat import ChatChannel
-from vivavoce.core.assistant import MODEL_OPENS, Version
-from vivavoce.core.event import Message, Speaker, ToolCall, ToolCalled
+from vivavoce.core.assistant import MODEL_OPENS, Cast, Version
+from vivavoce.core.event import Ending, Message, Moved, Speaker, ToolCall, ToolCalled
+from vivavoce.core.flow import PromptNode, SpeakNode, ToolNode
 from vivavoce.core.model import Prompt, Reply
 from vivavoce.core.tool import FunctionTool, HangupTool
 from vivavoce.core.transcript import Transcript
@@ -64,7 +66,7 @@ class World:
     async def process(self) -> Transcript:
         """One process takes the conversation from the record and drives it as far as it comes."""
         recorded = Transcript(self.diary.events)
-        channel = ChatChannel(self.version, {}, KEY, self.assistant, self.tools, self.clock)
+        channel = ChatChannel(Cast(self.version), {}, KEY, OneModel(self.assistant), self.tools, self.clock)
         async with channel.open(recorded) as line:
             return await rehearse(
                 "brief", line, self.tester, recorded, self.diary.write, clock=self.clock, limits=LIMITS
@@ -188,3 +190,65 @@ def test_variables_that_tools_stored_are_there_after_a_cut(script: Script) -> No
         assert resumed == expected[len(expected) - len(resumed) :]
 
     asyncio.run(scene())
+
+
+SAID = ("Hi", "A-1", "And?", "Well?")
+FLOW_EDGES = (
+    edge("ask", "look", "The caller wants something."),
+    edge("look", "tell"),
+    edge("tell", "bye", "It is over."),
+)
+FLOW = flow(
+    SpeakNode("hello", "Hello."),
+    PromptNode("ask", "Ask."),
+    ToolNode("look", "t1", "One moment."),
+    PromptNode("tell", "Tell {{eta}}."),
+    ToolNode("bye", "t2", "Goodbye."),
+    edges=(edge("hello", "ask"), *FLOW_EDGES),
+)
+
+
+class FlowWorld(World):
+    """The same with a flow: whatever is asked about holds in every second reply."""
+
+    def __init__(self) -> None:
+        super().__init__(Script(None, [], [tasks.TesterMove("say", line) for line in SAID]))
+        reply = self.assistant.answer
+        self.assistant.answer = lambda prompt: (
+            Routing((1,) if len(prompt.subject.transcript.said(Speaker.CALLER)) % 2 == 0 else ())
+            if isinstance(prompt.subject, RoutingTask)
+            else reply(prompt)
+        )
+        library = {"t1": FunctionTool("look_up"), "t2": HangupTool()}
+        self.version = replace(VERSION, tools=(), flow=FLOW, library=library)
+
+    def asked(self) -> list[tuple[str, int]]:
+        found: list[tuple[str, int]] = []
+        for prompt in (*self.assistant.prompts, *self.tester.prompts):
+            assert isinstance(prompt.subject, AssistantTask | RoutingTask | tasks.TesterTask)
+            found.append((type(prompt.subject).__name__, len(prompt.subject.transcript.events)))
+        return found
+
+
+async def test_a_flow_that_is_cut_behind_any_entry_asks_and_calls_nothing_again() -> None:
+    whole = FlowWorld()
+    expected = await whole.process()
+    assert expected.ending is Ending.HANGUP
+    assert {"speak", "prompt", "tool"} == {
+        FLOW.node(one.node).kind for one in expected.events if isinstance(one, Moved)
+    }
+    for entry in range(1, len(whole.diary.entries) + 1):
+        world = FlowWorld()
+        world.diary.lasts = entry
+        with pytest.raises(Crash):
+            await world.process()
+        world.diary.lasts = None
+        assert await world.process() == expected
+        assert sorted(world.asked()) == sorted(whole.asked())
+        assert world.tools.uses == whole.tools.uses
+
+
+async def test_the_turn_limit_waits_for_where_the_last_reply_leads() -> None:
+    whole = FlowWorld()
+    assert LIMITS.turn_limit == len(SAID)
+    assert (await whole.process()).ending is Ending.HANGUP

@@ -1,6 +1,19 @@
 import pytest
 
-from vivavoce.core.event import Ending, Event, Left, Message, Millis, Speaker, ToolCall, ToolCalled, ToolReturned, Usage
+from vivavoce.core.event import (
+    Ending,
+    Event,
+    HandedOver,
+    Left,
+    Message,
+    Millis,
+    Moved,
+    Speaker,
+    ToolCall,
+    ToolCalled,
+    ToolReturned,
+    Usage,
+)
 from vivavoce.core.status import Status
 from vivavoce.core.transcript import Transcript
 from vivavoce.core.verdict import Decision, Fault, Outcome, Quote, Verdict
@@ -71,6 +84,12 @@ def test_a_story_without_anything_is_its_heading() -> None:
         (Left(Ending.SILENCE, START), "end: silence"),
         (Left(Ending.HANGUP, START, Speaker.ASSISTANT), "end: assistant hangup"),
         (Left(Ending.TURN_LIMIT, START, None, "too long"), "end: turn_limit: too long"),
+        (Left(Ending.TRANSFER, START, Speaker.ASSISTANT, "to Ann"), "end: assistant transfer: to Ann"),
+        (Message(Speaker.ASSISTANT, "One moment.", START, fills=True), "assistant (while a tool works): One moment."),
+        (Moved("n1", START), "flow: n1"),
+        (Moved("n1", START, "e1", "Billing", 500), "flow: Billing (over e1) [0.50 s]"),
+        (HandedOver("b", "v", "Bill", START), "handed over to Bill"),
+        (HandedOver("b", "v", "Bill", START, "e1", 500), "handed over to Bill (over e1) [0.50 s]"),
     ],
 )
 def test_everything_that_happened_has_its_line(event: Event, line: str) -> None:

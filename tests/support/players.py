@@ -8,7 +8,8 @@ from typing import Any
 
 from vivavoce.assistant.ports import ToolOutput
 from vivavoce.core.event import Event, Message, Millis
-from vivavoce.core.model import Answer, Prompt, Reply, T, Usage
+from vivavoce.core.mind import Mind
+from vivavoce.core.model import Answer, Model, Prompt, Reply, T, Usage
 from vivavoce.core.tool import Tool
 from vivavoce.core.transcript import Transcript
 from vivavoce.examination.channel import Heard
@@ -91,6 +92,20 @@ class FunctionModel:
 
     async def stream(self, prompt: Prompt) -> AsyncIterator[str | Reply]:
         yield await self.reply(prompt)
+
+
+@dataclass
+class OneModel:
+    """Everybody's model, and what was asked for."""
+
+    model: Model
+    chosen_for: list[tuple[Mind, Mind | None]] = field(default_factory=list[tuple[Mind, Mind | None]])
+    variables: list[Mapping[str, Any]] = field(default_factory=list[Mapping[str, Any]])
+
+    async def chosen(self, mind: Mind, fallback: Mind | None, variables: Mapping[str, Any]) -> Model:
+        self.chosen_for.append((mind, fallback))
+        self.variables.append(variables)
+        return self.model
 
 
 @dataclass

@@ -1,24 +1,174 @@
-"""A tool as a model sees it."""
+"""What a model is offered to call: tools, and in a call the ways that lead on in a flow."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, cast
 
+from vivavoce.assistant.targets import named, reachable
+from vivavoce.assistant.variables import render
+from vivavoce.core.assistant import Version
+from vivavoce.core.flow import AskCondition, Edge, PromptNode
 from vivavoce.core.model import ToolSpec
-from vivavoce.core.tool import FunctionTool, HangupTool, Tool, WebhookTool
+from vivavoce.core.tool import (
+    Act,
+    FunctionTool,
+    HandoffTarget,
+    HandoffTool,
+    HangupTool,
+    LineTool,
+    MessageTool,
+    OtherTool,
+    RemoteTool,
+    RetrievalTool,
+    SkipTool,
+    Tool,
+    VariablesTool,
+    WebhookTool,
+)
 
+TRANSITION = "transition__"
+"""Begins the name of the tool that a way through a flow is in a call (contract, section 4.2, rule 3)."""
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 _HANGUP = "This tool is used to hang up the call."  # contract, section 3
+_HANDOFF = "Hand the conversation over to another assistant, who goes on with it."
+_SKIP = "Stay silent this turn: say nothing and wait."
+_MESSAGE = "Send a text message to the person you are talking to."
+_RETRIEVAL = "Search the documents for passages about something."
+_LINE = {
+    Act.TRANSFER: "Put the caller through to somebody else. You leave the conversation.",
+    Act.REFER: "Refer the call to somebody else. You leave the conversation.",
+    Act.INVITE: "Invite somebody else into the conversation. You stay in it.",
+    Act.TONES: "Press keys on the phone.",
+    Act.PAY: "Take a card payment by keypad.",
+}
 _SHARED = ("$defs", "definitions")
+_LONGEST_NAME = 64  # as long as providers let the name of a function be
 
 
-def specification(tool: Tool) -> ToolSpec | None:
-    """What the model is offered, or None for a kind of tool that is kept and not offered."""
-    if isinstance(tool, WebhookTool):
-        return ToolSpec(tool.name, tool.description, offered_parameters(tool))
-    if isinstance(tool, FunctionTool):
-        return ToolSpec(tool.name, tool.description, tool.parameters or _object({}, []))
-    if isinstance(tool, HangupTool):
-        return ToolSpec(tool.name, tool.description or _HANGUP, _object({}, []))
-    return None
+# --- which tools ----------------------------------------------------------------------------------------------------
+
+
+def tools_of(version: Version, node: PromptNode | None = None) -> tuple[Tool, ...]:
+    """The tools that may be called: the assistant's own, shared and remote ones, and at a node what the node makes of
+    them (contract, section 4.2, rule 2). A shared tool that is gone is left out."""
+    if node is not None and node.tools is not None and node.tools_mode == "replace":
+        return _from_library(version, node.tools)
+    own = version.tools
+    if version.shared or version.remote:
+        own = (*own, *_from_library(version, version.shared), *version.remote)
+    return own if node is None or not node.tools else (*own, *_from_library(version, node.tools))
+
+
+def _from_library(version: Version, ids: Iterable[str]) -> tuple[Tool, ...]:
+    return tuple(version.library[id_] for id_ in ids if id_ in version.library)
+
+
+def by_name(tools: Iterable[Tool], ways: Iterable[Edge] = ()) -> dict[str, Tool | Edge]:
+    """Everything under the one name that the model knows it by; what is not offered is left out. The same tool twice
+    is one; of others with one name the later have a number behind it."""
+    found: dict[str, Tool | Edge] = {}
+    for tool in tools:
+        if not isinstance(tool, OtherTool) and not (tool.name in found and tool in found.values()):
+            found[_free(tool.name, found)] = tool
+    for way in ways:
+        found[_free(TRANSITION + re.sub(r"[^A-Za-z0-9_-]", "_", way.id), found)] = way
+    return found
+
+
+def _free(name: str, taken: Mapping[str, object]) -> str:
+    number, free = 1, name
+    while free in taken or len(free) > _LONGEST_NAME:
+        number += 1
+        tail = f"_{number}"
+        free = name[: _LONGEST_NAME - len(tail)] + tail
+    return free
+
+
+def specifications(offered: Mapping[str, Tool | Edge], variables: Mapping[str, Any]) -> Iterator[ToolSpec]:
+    """What the model is told of them; what is kept and not offered is left out."""
+    for name, one in offered.items():
+        if isinstance(one, Edge):
+            condition = one.condition
+            told = render(condition.prompt, variables) if isinstance(condition, AskCondition) else ""
+            yield ToolSpec(name, told, _object({}, []))
+            continue
+        spec = specification(one, variables)
+        if spec is not None:
+            yield spec if spec.name == name else ToolSpec(name, spec.description, spec.parameters)
+
+
+# --- one tool -------------------------------------------------------------------------------------------------------
+
+
+def specification(tool: Tool, variables: Mapping[str, Any] = _NOTHING) -> ToolSpec | None:
+    """What the model is offered. None for a kind of tool that is kept and not offered, and for one that has nobody to
+    reach."""
+    match tool:
+        case WebhookTool():
+            return ToolSpec(tool.name, tool.description, offered_parameters(tool))
+        case FunctionTool():
+            return ToolSpec(tool.name, tool.description, tool.parameters or _object({}, []))
+        case RemoteTool():
+            return ToolSpec(tool.name, tool.description, tool.parameters)
+        case HangupTool():
+            return ToolSpec(tool.name, tool.description or _HANGUP, _object({}, []))
+        case SkipTool():
+            return ToolSpec(tool.name, tool.description or _SKIP, _object({}, []))
+        case HandoffTool():
+            names = [who for who, _ in handoff_names(tool)]
+            return _choosing(tool.name, tool.description or _HANDOFF, "assistant", names)
+        case LineTool():
+            return _line(tool, variables)
+        case MessageTool():
+            text = {} if tool.template else {"text": _text("The words of the message.")}
+            return ToolSpec(tool.name, tool.description or _MESSAGE, _object(text, list(text)))
+        case VariablesTool():
+            settable = {one.name: _settable(one.type, one.description) for one in tool.variables}
+            return ToolSpec(tool.name, tool.description, _object(settable, []))
+        case RetrievalTool():
+            query = {"query": _text("What to look for, in words.")}
+            return ToolSpec(tool.name, tool.description or _RETRIEVAL, _object(query, ["query"]))
+        case _:
+            return None
+
+
+def handoff_names(tool: HandoffTool) -> tuple[tuple[str, HandoffTarget], ...]:
+    """(what the model calls it, target): its name, or its id where it has none or shares it."""
+    names = [target.name for target in tool.targets]
+    return tuple(
+        (target.name if target.name and names.count(target.name) == 1 else target.assistant_id, target)
+        for target in tool.targets
+    )
+
+
+def _line(tool: LineTool, variables: Mapping[str, Any]) -> ToolSpec | None:
+    told = tool.description or _LINE[tool.act]
+    match tool.act:
+        case Act.TONES:
+            digits = {"digits": _text("The keys to press, of 0-9, A-D, * and #; w waits.")}
+            return ToolSpec(tool.name, told, _object(digits, ["digits"]))
+        case Act.PAY:
+            amount = {"amount": {"type": "number", "description": "How much to charge."}}
+            return ToolSpec(tool.name, told, _object(amount, ["amount"]))
+        case _:
+            return _choosing(tool.name, told, "target", [named(one) for one in reachable(tool, variables)])
+
+
+def _choosing(name: str, description: str, parameter: str, choices: Sequence[str]) -> ToolSpec | None:
+    if not choices:
+        return None
+    choice = {"type": "string", "enum": list(dict.fromkeys(choices))}
+    return ToolSpec(name, description, _object({parameter: choice}, [parameter]))
+
+
+def _text(description: str) -> dict[str, Any]:
+    return {"type": "string", "description": description}
+
+
+def _settable(type_: str, description: str) -> dict[str, Any]:
+    return {"type": type_, "description": description} if description else {"type": type_}
 
 
 def offered_parameters(tool: WebhookTool) -> Mapping[str, Any]:

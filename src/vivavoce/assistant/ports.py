@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from vivavoce.core.mind import Mind
+from vivavoce.core.model import Model
 from vivavoce.core.tool import Tool
 from vivavoce.core.transcript import Transcript
 
@@ -17,6 +19,21 @@ class AssistantTask:
 
 
 @dataclass(frozen=True, slots=True)
+class RoutingTask:
+    """The subject of the question which of these conditions hold of the conversation."""
+
+    conditions: tuple[str, ...]
+    transcript: Transcript
+
+
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """The numbers of the conditions that hold, counted from 1 in the order of the question."""
+
+    holding: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ToolOutput:
     """What a tool answered. ``text`` is what the model reads; ``variables`` are those the answer sets."""
 
@@ -24,7 +41,16 @@ class ToolOutput:
     ok: bool
     status_code: int | None = None
     mocked: bool = False
-    variables: Mapping[str, str] = field(default_factory=dict[str, str])
+    variables: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+class Models(Protocol):
+    """Finds the model that speaks."""
+
+    async def chosen(self, mind: Mind, fallback: Mind | None, variables: Mapping[str, Any]) -> Model:
+        """The model for this choice, backed by the fallback where the first one's provider is down. ``variables`` are
+        for an endpoint that wants to know them. Raises ``ModelFailure`` where nobody serves it here."""
+        ...
 
 
 class Tools(Protocol):

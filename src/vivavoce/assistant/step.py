@@ -1,115 +1,167 @@
 """The assistant's runtime: one step is one model call, or the tool calls that the last one asked for.
 
-The step keeps nothing: all it knows is the version, the state and what was heard. Chat, messages, calls and
-examinations run on this one function, and whoever runs it writes each step's events down before the next.
+The step keeps nothing: all it knows is the cast, the state and what was heard. Chat, messages, calls and
+examinations run on this one function, and whoever runs it writes each step's events down before the next. What
+follows from the record alone (a greeting, words and movements of a flow) is a step of its own where nothing else was
+asked, so that it is written down before anybody is asked.
 """
 
-import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
 
-from vivavoce.assistant.ports import ToolOutput, Tools
-from vivavoce.assistant.prompt import prompt
-from vivavoce.assistant.variables import as_text, render
-from vivavoce.core.assistant import MODEL_OPENS, Version
+from vivavoce.assistant.calls import Known, Outside, at_once, call_round
+from vivavoce.assistant.flow import Need, Scene, flow_variables, open_edges, routed, stands, walk
+from vivavoce.assistant.ports import Models, Routing, Tools
+from vivavoce.assistant.prompt import Part, part_of, prompt, routing
+from vivavoce.assistant.state import (
+    MAX_ROUNDS,
+    Listener,
+    State,
+    Step,
+    active,
+    owes_words,
+    rounds,
+    said_anything,
+)
+from vivavoce.assistant.variables import render
+from vivavoce.core.assistant import MODEL_OPENS, Cast, Version
 from vivavoce.core.clock import Clock
-from vivavoce.core.event import Ending, Event, Left, Message, Speaker, ToolCall, ToolCalled, ToolReturned
-from vivavoce.core.model import Model, Prompt, Reply
-from vivavoce.core.tool import HangupTool
+from vivavoce.core.event import Event, HandedOver, Message, Speaker, ToolCalled, Usage
+from vivavoce.core.flow import AskCondition, PromptNode, ToolNode
+from vivavoce.core.model import Answer, Model, ModelFailure, Prompt, Reply, Trouble
 from vivavoce.core.transcript import Transcript
 
-MAX_ROUNDS = 8
-"""Rounds of tool calls after one message of the caller; then the assistant must speak without tools."""
-
-Listener = Callable[[str], Awaitable[None]]
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """Where a conversation stands. ``variables`` are those it started with; tools may have set more since.
-
-    ``key`` begins the idempotency keys of its tool calls, for example ``run:attempt``.
-    """
-
-    transcript: Transcript
-    variables: Mapping[str, Any]
-    key: str
-
-    def current(self) -> Mapping[str, Any]:
-        """The variables as they are now: those of the start, overwritten by what tools stored, in order."""
-        stored: dict[str, Any] = {}
-        for event in self.transcript.events:
-            if isinstance(event, ToolReturned):
-                stored.update(event.variables)
-        return {**self.variables, **stored} if stored else self.variables
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """What one step did. ``rests``: it does nothing more until it hears something, or it left."""
-
-    events: tuple[Event, ...]
-    state: State
-    rests: bool
+__all__ = ["MAX_ROUNDS", "Listener", "State", "Step", "active", "rounds", "step"]
 
 
 async def step(
-    version: Version,
+    cast: Cast,
     state: State,
     heard: Sequence[Event],
     *,
-    model: Model,
+    models: Models,
     tools: Tools,
     clock: Clock,
     listener: Listener | None = None,
 ) -> Step:
-    """The next thing the assistant does, having heard this.
+    """The next thing the assistant does, having heard this; nothing, where it rests.
 
-    With a ``listener``, words are handed to it in pieces while the model writes them. Raises ``ModelFailure``
-    where its model does; a tool that fails is told to the model and raises nothing.
+    With a ``listener``, words are handed to it in pieces while they come. Raises ``ModelFailure`` where a model does;
+    a tool that fails is told to the model and raises nothing.
     """
-    state = replace(state, transcript=state.transcript.plus(heard))
+    state = state.plus(heard)
+    events, need = _settle(cast, state, clock)
+    if events or need is Need.NOTHING:
+        await _tell(listener, events)
+        return Step(events, state.plus(events), need is Need.NOTHING)
+    scene = scene_of(cast, state, clock)
+    match need:
+        case Need.WORDS:
+            done = await _ask(scene, models, clock, listener)
+        case Need.ROUTE:
+            done = (await _route(scene, models, clock),)
+        case _:
+            pending = state.transcript.pending_calls()
+            done = await call_round(scene, pending, _callable(scene), Outside(tools, clock, listener))
+    state = state.plus(done)
+    follows, need = _settle(cast, state, clock)
+    await _tell(listener, follows)
+    return Step((*done, *follows), state.plus(follows), need is Need.NOTHING)
+
+
+def scene_of(cast: Cast, state: State, clock: Clock) -> Scene:
+    """What the rules look at now."""
+    version = active(cast, state.transcript)
+    variables = state.current()
+    if version is not cast.first:
+        variables = {**version.variables, **variables}  # its own defaults
+    if version.flow is not None:
+        variables = {**variables, **flow_variables(version, state.transcript, spoken=state.spoken)}
+    return Scene(cast, version, state, variables, clock.now())
+
+
+# --- what follows from the record alone -----------------------------------------------------------------------------
+
+
+def _settle(cast: Cast, state: State, clock: Clock) -> tuple[tuple[Event, ...], Need]:
+    events: list[Event] = []
+    while True:
+        follows = _next(cast, state, clock)
+        if isinstance(follows, Need):
+            return tuple(events), follows
+        events += follows
+        state = state.plus(follows)
+
+
+def _next(cast: Cast, state: State, clock: Clock) -> tuple[Event, ...] | Need:
     transcript = state.transcript
     if transcript.ending is not None:
-        return Step((), state, rests=True)
+        return Need.NOTHING
+    last = transcript.events[-1] if transcript.events else None
     if transcript.pending_calls():
-        events = await _call_tools(version, state, tools, clock)
-    elif not transcript.events and version.greeting != MODEL_OPENS:
-        events = _greet(version, state, clock)
-    else:
-        events = await _ask(version, state, model, clock, listener)
-    after = replace(state, transcript=transcript.plus(events))
-    working = bool(events) and isinstance(events[-1], ToolCalled | ToolReturned)
-    return Step(events, after, rests=not working)
+        if isinstance(last, ToolCalled):
+            scene = scene_of(cast, state, clock)
+            fills = at_once(_callable(scene), transcript.pending_calls(), scene)
+            return fills or Need.TOOLS
+        return Need.TOOLS
+    version = active(cast, transcript)
+    if (last is None or isinstance(last, HandedOver)) and not said_anything(transcript):
+        greeting = _greeting(version, cast, state, clock)
+        if greeting:
+            return greeting
+    if version.flow is None:
+        return Need.WORDS if owes_words(version, transcript) else Need.NOTHING
+    follows = walk(scene_of(cast, state, clock), version.flow)
+    return follows if isinstance(follows, Need) else (follows,)
 
 
-def _greet(version: Version, state: State, clock: Clock) -> tuple[Event, ...]:
+def _greeting(version: Version, cast: Cast, state: State, clock: Clock) -> tuple[Event, ...]:
     """The fixed greeting; an empty or absent one waits for the caller (contract, section 6.4)."""
-    words = render(version.greeting or "", state.variables)
+    if not version.greeting or version.greeting == MODEL_OPENS:
+        return ()
+    words = render(version.greeting, scene_of(cast, state, clock).variables)
     return (Message(Speaker.ASSISTANT, words, clock.now()),) if words.strip() else ()
 
 
-async def _ask(
-    version: Version, state: State, model: Model, clock: Clock, listener: Listener | None
-) -> tuple[Event, ...]:
-    transcript = state.transcript
-    asked = prompt(version, transcript, state.current(), with_tools=rounds(transcript) < MAX_ROUNDS)
+async def _tell(listener: Listener | None, events: Sequence[Event]) -> None:
+    if listener is not None:
+        for words in (event.text for event in events if isinstance(event, Message) and event.text):
+            await listener(words)
+
+
+# --- what has to be asked -------------------------------------------------------------------------------------------
+
+
+def _part(scene: Scene) -> Part:
+    standing = stands(scene)
+    if standing is None or not isinstance(standing[1].node, PromptNode):
+        return part_of(scene.version)
+    flow, here = standing
+    ways = open_edges(scene, flow, here.node) if scene.state.spoken else ()
+    return part_of(scene.version, here.node, [way for way in ways if isinstance(way.condition, AskCondition)])
+
+
+def _callable(scene: Scene) -> Known:
+    """What the pending calls can mean: the tool of a tool node, or what the model was offered."""
+    standing = stands(scene)
+    if standing is not None and isinstance(standing[1].node, ToolNode):
+        here = standing[1]
+        behind = scene.transcript.events[here.entered + 1 :]
+        own = next(event.call for event in behind if isinstance(event, ToolCalled))
+        if scene.transcript.result_of(own.id) is None:
+            tool = scene.version.library.get(standing[1].node.tool)
+            return {own.name: tool} if tool is not None else {}
+    return _part(scene).offered
+
+
+async def _ask(scene: Scene, models: Models, clock: Clock, listener: Listener | None) -> tuple[Event, ...]:
+    part, transcript = _part(scene), scene.transcript
+    with_tools = rounds(transcript) < MAX_ROUNDS
+    asked = prompt(part, transcript, scene.variables, with_tools=with_tools, memory=scene.state.memory)
     started = clock.ticks()
+    model = await models.chosen(part.mind, scene.version.fallback, scene.variables)
     reply = await (model.reply(asked) if listener is None else _overheard(model, asked, listener))
-    took_ms = round((clock.ticks() - started) * 1000)
-    now = clock.now()
-    events: list[Event] = []
-    calls = reply.calls if asked.tools else ()
-    text = reply.text if reply.text.strip() else ""  # white space is silence
-    if text or not calls:
-        events.append(Message(Speaker.ASSISTANT, text, now, took_ms, reply.usage))
-    for call in calls:
-        # Providers number their calls anew in every answer; within a conversation an id must be unique.
-        own = replace(call, id=f"call_{len(transcript.events) + len(events)}")
-        first = not events
-        events.append(ToolCalled(own, now, took_ms if first else 0, reply.usage if first else None))
-    return tuple(events)
+    return said(reply, asked, transcript, clock, started)
 
 
 async def _overheard(model: Model, asked: Prompt, listener: Listener) -> Reply:
@@ -122,49 +174,40 @@ async def _overheard(model: Model, asked: Prompt, listener: Listener) -> Reply:
     return reply
 
 
-def rounds(transcript: Transcript) -> int:
-    """How many rounds of tool calls were answered since the caller last spoke."""
-    count, in_round = 0, False
-    for event in reversed(transcript.events):
-        if isinstance(event, Message) and event.speaker is Speaker.CALLER:
-            break
-        if isinstance(event, ToolReturned) and not in_round:
-            count += 1
-        in_round = isinstance(event, ToolReturned)
-    return count
-
-
-async def _call_tools(version: Version, state: State, tools: Tools, clock: Clock) -> tuple[Event, ...]:
-    """All pending calls, side by side; a wish to hang up is granted when the others have returned."""
-    pending = state.transcript.pending_calls()
-    known = {tool.name: tool for tool in version.tools}
-    leaving = [call for call in pending if isinstance(known.get(call.name), HangupTool)]
-    variables = {name: as_text(value) for name, value in state.current().items()}
-
-    async def one(call: ToolCall) -> ToolReturned:
-        started = clock.ticks()
-        tool = known.get(call.name)
-        if tool is None:
-            output = ToolOutput(f"There is no tool named {call.name!r}.", ok=False)
-        else:
-            output = await tools.call(tool, call.arguments, key=f"{state.key}:{call.id}", variables=variables)
-        return ToolReturned(
-            call.id,
-            call.name,
-            output.text,
-            output.ok,
-            clock.now(),
-            round((clock.ticks() - started) * 1000),
-            output.status_code,
-            output.mocked,
-            output.variables,
-        )
-
-    returned = await asyncio.gather(*(one(call) for call in pending if call not in leaving))
-    # Calls that ran side by side took as long as the slowest of them, not their sum.
-    slowest = max((event.took_ms for event in returned), default=0)
-    events: list[Event] = [replace(event, took_ms=slowest if place == 0 else 0) for place, event in enumerate(returned)]
-    if leaving:
-        reason = as_text(leaving[0].arguments.get("reason")) or "the assistant hung up"
-        events.append(Left(Ending.HANGUP, clock.now(), Speaker.ASSISTANT, reason))
+def said(reply: Reply, asked: Prompt, transcript: Transcript, clock: Clock, started: float) -> tuple[Event, ...]:
+    """A model's reply as events; its time and its cost are the first one's."""
+    took_ms = round((clock.ticks() - started) * 1000)
+    now = clock.now()
+    events: list[Event] = []
+    calls = reply.calls if asked.tools else ()
+    text = reply.text if reply.text.strip() else ""  # white space is silence
+    if text or not calls:
+        events.append(Message(Speaker.ASSISTANT, text, now, took_ms, reply.usage))
+    for call in calls:
+        own = replace(call, id=transcript.free_call_id(len(transcript.events) + len(events)))
+        first = not events
+        events.append(ToolCalled(own, now, took_ms if first else 0, reply.usage if first else None))
     return tuple(events)
+
+
+async def _route(scene: Scene, models: Models, clock: Clock) -> Event:
+    """Which way the flow goes: one question about all conditions (contract, section 4.2, rule 4)."""
+    standing = stands(scene)
+    assert standing is not None, "only a flow is routed"
+    flow, here = standing
+    asked = {
+        edge.id: render(edge.condition.prompt, scene.variables)
+        for edge in open_edges(scene, flow, here.node)
+        if isinstance(edge.condition, AskCondition)
+    }
+    started = clock.ticks()
+    model = await models.chosen(_part(scene).mind, scene.version.fallback, scene.variables)
+    try:
+        answer = await model.decide(routing(tuple(asked.values()), scene.transcript), Routing)
+    except ModelFailure as failure:
+        if failure.trouble is not Trouble.GARBLED:
+            raise
+        answer = Answer(Routing(()), Usage(model.name))  # who cannot say that one holds has not said so
+    holding = {edge for number, edge in enumerate(asked, 1) if number in answer.value.holding}
+    took_ms = round((clock.ticks() - started) * 1000)
+    return routed(replace(scene, now=clock.now()), flow, holding, took_ms, answer.usage)

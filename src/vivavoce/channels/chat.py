@@ -5,30 +5,35 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from vivavoce.assistant.ports import Tools
+from vivavoce.assistant.ports import Models, Tools
 from vivavoce.assistant.step import State, step
-from vivavoce.core.assistant import Version
+from vivavoce.core.assistant import Cast
 from vivavoce.core.clock import Clock
 from vivavoce.core.event import Message
-from vivavoce.core.model import Model, ModelFailure, Trouble
+from vivavoce.core.model import ModelFailure, Trouble
 from vivavoce.core.transcript import Transcript
 from vivavoce.core.verdict import Fault
 from vivavoce.examination.channel import Heard, LineBroken
 
 
 class ChatLine:
-    """An open conversation with one version of an assistant."""
+    """An open conversation with an assistant, and with those that it hands over to."""
 
-    def __init__(self, version: Version, state: State, model: Model, tools: Tools, clock: Clock) -> None:
-        self._version, self._state = version, state
-        self._model, self._tools, self._clock = model, tools, clock
+    def __init__(self, channel: "ChatChannel", state: State) -> None:
+        self._channel, self._state = channel, state
         self._heard: tuple[Message, ...] = ()
 
     async def listen(self) -> Heard:
         """One step of the assistant: one model call, or the tool calls that the last one asked for."""
+        channel = self._channel
         try:
             done = await step(
-                self._version, self._state, self._heard, model=self._model, tools=self._tools, clock=self._clock
+                channel.cast,
+                self._state,
+                self._heard,
+                models=channel.models,
+                tools=channel.tools,
+                clock=channel.clock,
             )
         except ModelFailure as failure:
             fault = Fault.ASSISTANT if failure.trouble is Trouble.GARBLED else Fault.INFRASTRUCTURE
@@ -43,20 +48,22 @@ class ChatLine:
 
 @dataclass(frozen=True)
 class ChatChannel:
-    """Reaches an assistant of this server. ``key`` begins the idempotency keys of its tool calls."""
+    """Reaches an assistant of this server. ``key`` begins the idempotency keys of its tool calls; ``spoken`` and
+    ``memory`` are those of ``State``."""
 
-    version: Version
+    cast: Cast
     variables: Mapping[str, Any]
     key: str
-    model: Model
+    models: Models
     tools: Tools
     clock: Clock
     notes: Sequence[str] = ()
+    spoken: bool = False
+    memory: str = ""
     resumable: bool = True
     shows_tools: bool = True
 
     @asynccontextmanager
     async def open(self, transcript: Transcript) -> AsyncGenerator[ChatLine]:
         """A line that goes on from the transcript."""
-        state = State(transcript, self.variables, self.key)
-        yield ChatLine(self.version, state, self.model, self.tools, self.clock)
+        yield ChatLine(self, State(transcript, self.variables, self.key, self.spoken, self.memory))

@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vivavoce.core.event import Millis
-from vivavoce.core.tool import Tool
+from vivavoce.core.flow import AssistantTarget, Flow, PromptNode, ToolNode
+from vivavoce.core.mind import Mind
+from vivavoce.core.tool import HandoffTool, Tool
 
 
 def _nothing() -> dict[str, Any]:
@@ -27,11 +29,32 @@ class Templating:
 
 
 @dataclass(frozen=True, slots=True)
+class Attached:
+    """An MCP server or an integration that an assistant may use. ``allowed`` None leaves the choice to the server's own
+    list; otherwise only the tools it names are offered."""
+
+    id: str
+    allowed: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Opener:
+    """Who is asked for variables when a conversation starts (contract, section 6.3, Webhook)."""
+
+    url: str
+    timeout_ms: int = 1500
+
+
+@dataclass(frozen=True, slots=True)
 class Version:
     """One complete configuration of an assistant.
 
-    ``model`` None means the server's default. ``greeting`` is None (unset), empty (wait for the caller),
-    ``MODEL_OPENS`` or a template. ``extra`` holds settings that are kept and given back unchanged.
+    ``greeting`` is None (unset), empty (wait for the caller), ``MODEL_OPENS`` or a template. ``shared`` are the ids of
+    tools in the shared library; ``library`` holds those tools themselves, and those that the flow names, where the
+    version was completed to be run. ``remote`` are the tools that attached servers offer, found when a conversation
+    begins. ``keeps`` false keeps no history after a conversation. ``idle_minutes`` of silence end a conversation of
+    messages. ``reports`` asks for one more turn when a conversation is over. ``extra`` holds settings that are kept and
+    given back unchanged.
     """
 
     id: str
@@ -41,18 +64,69 @@ class Version:
     created_at: Millis
     label: str = ""
     description: str | None = None
-    model: str | None = None
+    mind: Mind = Mind()
+    fallback: Mind | None = None
     greeting: str | None = None
     tools: tuple[Tool, ...] = ()
+    shared: tuple[str, ...] = ()
+    library: Mapping[str, Tool] = field(default_factory=dict[str, Tool])
+    servers: tuple[Attached, ...] = ()
+    integrations: tuple[Attached, ...] = ()
+    remote: tuple[Tool, ...] = ()
+    flow: Flow | None = None
     variables: Mapping[str, Any] = field(default_factory=_nothing)
+    opener: Opener | None = None
+    insight_group: str | None = None
+    insight_model: str | None = None
+    keeps: bool = True
+    reports: bool = False
+    idle_minutes: int | None = None
     templating: Templating = Templating()
     extra: Mapping[str, Any] = field(default_factory=_nothing)
+
+    def referred(self) -> tuple[str, ...]:
+        """The ids of the assistants that this one can hand a conversation to."""
+        tools = (tool for tool in (*self.tools, *self.library.values()) if isinstance(tool, HandoffTool))
+        targets = [target.assistant_id for tool in tools for target in tool.targets]
+        edges = self.flow.edges if self.flow else ()
+        targets += [edge.target.assistant_id for edge in edges if isinstance(edge.target, AssistantTarget)]
+        return tuple(dict.fromkeys(targets))
+
+    def library_ids(self) -> tuple[str, ...]:
+        """The ids of all shared tools that it names: its own, and those of the nodes of its flow."""
+        found = list(self.shared)
+        for node in self.flow.nodes if self.flow else ():
+            if isinstance(node, ToolNode):
+                found.append(node.tool)
+            elif isinstance(node, PromptNode):
+                found += node.tools or ()
+        return tuple(dict.fromkeys(found))
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where an assistant was imported from: the provider, and the id it has there."""
+
+    provider: str
+    id: str
 
 
 @dataclass(frozen=True, slots=True)
 class Assistant:
-    """An assistant and its main version."""
+    """An assistant and its main version. Its tags and its origin belong to all of its versions."""
 
     id: str
     main: Version
     created_at: Millis
+    tags: tuple[str, ...] = ()
+    origin: Origin | None = None
+    deleted_at: Millis | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """Everybody who can speak in a conversation: the version it begins with, and by their assistant's id those that it
+    can be handed to, directly or over others."""
+
+    first: Version
+    others: Mapping[str, Version] = field(default_factory=dict[str, Version])

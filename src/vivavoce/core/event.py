@@ -26,6 +26,8 @@ class Ending(StrEnum):
 
     GOODBYE = "goodbye"  # the caller was done
     HANGUP = "hangup"  # the assistant left
+    TRANSFER = "transfer"  # the assistant put the caller through to somebody else
+    IDLE = "idle"  # nobody said anything for too long
     MAX_DURATION = "max_duration"
     TURN_LIMIT = "turn_limit"
     LOOP = "loop"
@@ -66,13 +68,19 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """Words that were said. An assistant that was asked and stayed silent says the empty string."""
+    """Words that were said. An assistant that was asked and stayed silent says the empty string.
+
+    ``fills`` marks words that only fill the time in which a tool works. ``extra`` is what a client that wrote the
+    message itself wants to be kept with it.
+    """
 
     speaker: Speaker
     text: str
     at: Millis
     took_ms: int = 0
     usage: Usage | None = None
+    fills: bool = False
+    extra: Mapping[str, Any] | None = None
     kind: Literal["message"] = "message"
 
 
@@ -89,7 +97,8 @@ class ToolCalled:
 
 @dataclass(frozen=True, slots=True)
 class ToolReturned:
-    """What the tool answered: ``output`` is the text the model reads; ``status_code`` only where HTTP was spoken."""
+    """What the tool answered: ``output`` is the text the model reads; ``variables`` are those the answer sets;
+    ``status_code`` only where HTTP was spoken; ``extra`` as in ``Message``."""
 
     call_id: str
     name: str
@@ -99,7 +108,8 @@ class ToolReturned:
     took_ms: int = 0
     status_code: int | None = None
     mocked: bool = False
-    variables: Mapping[str, str] = field(default_factory=dict[str, str])
+    variables: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    extra: Mapping[str, Any] | None = None
     kind: Literal["tool_returned"] = "tool_returned"
 
 
@@ -117,4 +127,32 @@ class Left:
     kind: Literal["left"] = "left"
 
 
-Event = Message | ToolCalled | ToolReturned | Left
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """The conversation flow stands at a node: it entered it over ``edge`` (empty at the start of the flow), or stayed
+    there when no edge could be taken (``edge`` empty, and the node is that of before). ``name`` is the node's."""
+
+    node: str
+    at: Millis
+    edge: str = ""
+    name: str = ""
+    took_ms: int = 0
+    usage: Usage | None = None
+    kind: Literal["moved"] = "moved"
+
+
+@dataclass(frozen=True, slots=True)
+class HandedOver:
+    """Another assistant of this server speaks from here on. ``edge`` is the flow's, where a flow led there."""
+
+    assistant_id: str
+    version_id: str
+    name: str
+    at: Millis
+    edge: str = ""
+    took_ms: int = 0
+    usage: Usage | None = None
+    kind: Literal["handed_over"] = "handed_over"
+
+
+Event = Message | ToolCalled | ToolReturned | Moved | HandedOver | Left

@@ -12,7 +12,8 @@ class Run:
     """A run as people see it. The frozen scenario and version it works on are kept beside it.
 
     ``story`` is the run told with times, for a person to read; ``talked_ms`` is how long the conversation took,
-    ``usage`` what its models cost: the judge's part while it goes on, all of it when it is over.
+    ``usage`` what its models cost: the judge's part while it goes on, all of it when it is over. ``finding_id`` names
+    what insights found in its conversation, where the assistant has any.
     """
 
     id: str
@@ -34,3 +35,4 @@ class Run:
     story: str = ""
     talked_ms: int = 0
     usage: Usage | None = None
+    finding_id: str | None = None

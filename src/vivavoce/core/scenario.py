@@ -20,6 +20,7 @@ class Medium(StrEnum):
     WEB_CALL = "web_call"
     SMS_CHAT = "sms_chat"
     WEB_CHAT = "web_chat"
+    WHATSAPP_CHAT = "whatsapp_chat"
 
     @property
     def spoken(self) -> bool:

@@ -3,7 +3,19 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from vivavoce.core.event import Ending, Event, Left, Message, Speaker, ToolCall, ToolCalled, ToolReturned, Usage
+from vivavoce.core.event import (
+    Ending,
+    Event,
+    HandedOver,
+    Left,
+    Message,
+    Moved,
+    Speaker,
+    ToolCall,
+    ToolCalled,
+    ToolReturned,
+    Usage,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,15 +29,42 @@ class Transcript:
         return Transcript((*self.events, *events))
 
     @property
+    def end(self) -> tuple[int, Left] | None:
+        """(turn, how it ended), or None while it goes on. What the assistant does when it is over stands behind it.
+
+        A conversation that only counted as over, because nobody said anything for a while, goes on when the caller
+        speaks again.
+        """
+        spoken = False
+        for turn in range(len(self.events) - 1, -1, -1):
+            event = self.events[turn]
+            if isinstance(event, Left):
+                return None if spoken and event.ending is Ending.IDLE else (turn, event)
+            spoken = spoken or (isinstance(event, Message) and event.speaker is Speaker.CALLER)
+        return None
+
+    @property
     def ending(self) -> Ending | None:
         """How it ended, or None while it goes on."""
-        last = self.events[-1] if self.events else None
-        return last.ending if isinstance(last, Left) else None
+        end = self.end
+        return end[1].ending if end else None
+
+    @property
+    def last_act(self) -> Message | ToolCalled | ToolReturned | Left | None:
+        """The last thing that somebody said or did. Movements in a flow, handovers and words that only fill the time
+        are passed over: they leave it open whose turn it is."""
+        for event in reversed(self.events):
+            if isinstance(event, Moved | HandedOver) or (isinstance(event, Message) and event.fills):
+                continue
+            return event
+        return None
 
     @property
     def talked_ms(self) -> int:
-        """How long the conversation took: the sum of what each event took, so a server's downtime does not count."""
-        return sum(event.took_ms for event in self.events)
+        """How long the conversation took, to its end: the sum of what each event took, so a server's downtime does not
+        count."""
+        end = self.end
+        return sum(event.took_ms for event in (self.events[: end[0] + 1] if end else self.events))
 
     @property
     def usage(self) -> Usage:
@@ -41,14 +80,31 @@ class Transcript:
         return tuple((turn, event) for turn, event in self.messages() if event.speaker is speaker)
 
     def messages(self) -> Iterator[tuple[int, Message]]:
-        """(turn, message) of everything said by anybody."""
+        """(turn, message) of everything said by anybody. Words behind the end reached nobody and are not among them,
+        until the caller speaks again in a conversation that only counted as over (``end``)."""
+        over = False
         for turn, event in enumerate(self.events):
-            if isinstance(event, Message):
-                yield turn, event
+            if isinstance(event, Left):
+                if event.ending is not Ending.IDLE:
+                    return
+                over = True
+            elif isinstance(event, Message):
+                over = over and event.speaker is not Speaker.CALLER
+                if not over:
+                    yield turn, event
 
     def tool_calls(self) -> tuple[tuple[int, ToolCall], ...]:
         """(turn, call) of every tool call."""
         return tuple((turn, event.call) for turn, event in enumerate(self.events) if isinstance(event, ToolCalled))
+
+    def free_call_id(self, turn: int) -> str:
+        """An id for a tool call that stands at that turn. Providers number their calls anew in every answer, and
+        clients that write calls choose ids of their own; within a conversation an id is unique."""
+        taken = {call.id for _, call in self.tool_calls()}
+        id_ = f"call_{turn}"
+        while id_ in taken:
+            id_ += "_"
+        return id_
 
     def result_of(self, call_id: str) -> ToolReturned | None:
         """What the call returned, or None while it is pending."""
@@ -67,19 +123,22 @@ class Transcript:
 
         The time is everything the assistant did between a caller's message and the end of its reply,
         tool calls included; the turn is that of its last message in the stretch. An opening that nobody
-        waited for is not a response.
+        waited for is not a response, nor are words that only fill the time.
         """
         found: list[tuple[int, int]] = []
-        spent, last, waiting = 0, -1, False
+        spent, answer, waiting = 0, (-1, 0), False
         for turn, event in enumerate(self.events):
-            if (isinstance(event, Message) and event.speaker is Speaker.CALLER) or isinstance(event, Left):
-                if waiting and last >= 0:
-                    found.append((last, spent))
-                spent, last, waiting = 0, -1, True
+            over = isinstance(event, Left)
+            if over or (isinstance(event, Message) and event.speaker is Speaker.CALLER):
+                if waiting and answer[0] >= 0:
+                    found.append(answer)
+                if over:
+                    return tuple(found)
+                spent, answer, waiting = 0, (-1, 0), True
             else:
                 spent += event.took_ms
-                if isinstance(event, Message):
-                    last = turn
-        if waiting and last >= 0:
-            found.append((last, spent))
+                if isinstance(event, Message) and not event.fills:
+                    answer = (turn, spent)
+        if waiting and answer[0] >= 0:
+            found.append(answer)
         return tuple(found)

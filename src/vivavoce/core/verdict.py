@@ -57,7 +57,7 @@ class Outcome:
     reason: str
 
 
-JUDGED_ENDINGS = frozenset({Ending.GOODBYE, Ending.HANGUP})
+JUDGED_ENDINGS = frozenset({Ending.GOODBYE, Ending.HANGUP, Ending.TRANSFER, Ending.IDLE})
 """Endings after which the conversation is complete, so that the rubric can be decided."""
 
 _FAULTS = {

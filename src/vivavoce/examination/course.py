@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from vivavoce.core.event import Ending, Message, Speaker
+from vivavoce.core.event import Ending, HandedOver, Message, Moved, Speaker
 from vivavoce.core.transcript import Transcript
 
 SHORT = 3
@@ -32,20 +32,37 @@ class Stop:
 
 
 def next_speaker(transcript: Transcript) -> Speaker:
-    """Who acts next in a recorded conversation. An empty one begins with the assistant, which may greet."""
-    last = transcript.events[-1] if transcript.events else None
+    """Who speaks next in a recorded conversation. An empty one begins with the assistant, which may greet.
+
+    Movements in a flow change nothing of it, and words that fill the time are no answer.
+    """
+    last = transcript.last_act
     if isinstance(last, Message) and last.speaker is Speaker.ASSISTANT:
         return Speaker.CALLER
     return Speaker.ASSISTANT
 
 
-def stop(transcript: Transcript, limits: Limits) -> Stop | None:
-    """The limit that the conversation has run into, or None."""
+def is_waited_for(transcript: Transcript) -> bool:
+    """Whether somebody waits for the assistant to speak: nobody does before anything has happened."""
+    return transcript.last_act is not None and next_speaker(transcript) is Speaker.ASSISTANT
+
+
+def first_to_act(transcript: Transcript) -> Speaker:
+    """Who acts first when a recorded conversation goes on. An assistant that has spoken may have more to do where it
+    moves in a flow or was handed over to: whoever goes on finds out by listening."""
+    if any(isinstance(event, Moved | HandedOver) for event in transcript.events):
+        return Speaker.ASSISTANT
+    return next_speaker(transcript)
+
+
+def stop(transcript: Transcript, limits: Limits, turn: Speaker | None = None) -> Stop | None:
+    """The limit that the conversation has run into, or None. ``turn`` is whose turn it is, where that is known better
+    than the record tells it."""
     spent = transcript.talked_ms / 1000
     if spent >= limits.max_duration_s:
         reason = f"it took {spent:.1f} s; the limit is {limits.max_duration_s:g} s"
         return Stop(Ending.MAX_DURATION, reason, _last_active(transcript))
-    spoken = [message for _, message in transcript.messages()]
+    spoken = [message for _, message in transcript.messages() if not message.fills]
     answers = [message.text for message in spoken if message.speaker is Speaker.ASSISTANT]
     if len(answers) >= limits.silences and not any(answers[-limits.silences :]):
         return Stop(Ending.SILENCE, f"the assistant stayed silent {limits.silences} times in a row")
@@ -57,13 +74,14 @@ def stop(transcript: Transcript, limits: Limits) -> Stop | None:
         if len(tail) == times and len(set(tail)) == 1 and tail[0]:
             return Stop(Ending.LOOP, f"the {speaker.value} said the same thing {times} times in a row", speaker)
     turns = sum(message.speaker is Speaker.CALLER for message in spoken)
-    if turns >= limits.turn_limit and next_speaker(transcript) is Speaker.CALLER:
+    if turns >= limits.turn_limit and (turn or next_speaker(transcript)) is Speaker.CALLER:
         return Stop(Ending.TURN_LIMIT, f"the caller spoke {turns} times without coming to an end")
     return None
 
 
 def _last_active(transcript: Transcript) -> Speaker:
     last = transcript.events[-1] if transcript.events else None
+    # Whatever is no message is the assistant's: calls, results, movements in its flow.
     return last.speaker if isinstance(last, Message) else Speaker.ASSISTANT
 
 

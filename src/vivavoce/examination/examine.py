@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from vivavoce.core.clock import Clock
-from vivavoce.core.event import Event, Left, Speaker, Usage
+from vivavoce.core.event import Event, Speaker, Usage
 from vivavoce.core.model import Model, ModelFailure
 from vivavoce.core.scenario import Scenario
 from vivavoce.core.status import Status
@@ -64,8 +64,8 @@ async def examine(
                 unopened = broken(failure, Speaker.ASSISTANT, clock)
                 await book.events((unopened,))
                 transcript = transcript.plus((unopened,))
-    left = transcript.events[-1]
-    assert isinstance(left, Left), "a rehearsal ends with somebody leaving"
+    assert transcript.end is not None, "a rehearsal ends with somebody leaving"
+    left = transcript.end[1]
     if left.ending not in JUDGED_ENDINGS:
         verdicts = tuple(
             Verdict(one.name, Decision.INCONCLUSIVE, f"not examined: {left.ending.value}", "nobody")

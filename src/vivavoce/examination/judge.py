@@ -7,7 +7,7 @@ conversation is asked again once; after that the criterion is inconclusive.
 
 from collections.abc import Mapping, Sequence
 
-from vivavoce.core.event import Event, Message, ToolCalled, ToolReturned, Usage
+from vivavoce.core.event import Event, HandedOver, Message, Moved, ToolCalled, ToolReturned, Usage
 from vivavoce.core.model import Model, ModelFailure, Prompt, PromptLine, Trouble
 from vivavoce.core.scenario import Criterion
 from vivavoce.core.transcript import Transcript
@@ -40,12 +40,16 @@ UNSEEN = "\n\nThis assistant's tool calls were not recorded: that none is shown 
 def line(turn: int, event: Event) -> str:
     """One line of the transcript as the judge reads it: ``[3] assistant: words (1.20 s)``."""
     match event:
-        case Message(speaker=speaker):
-            who = f"{speaker.value}:"
+        case Message(speaker=speaker, fills=fills):
+            who = f"{speaker.value}{' (while a tool works)' if fills else ''}:"
         case ToolCalled():
             who = "assistant calls"
         case ToolReturned(name=name, ok=ok, mocked=mocked):
             who = f"{name} {'returned' if ok else 'failed with'}{' (mocked)' if mocked else ''}:"
+        case Moved(edge=edge):
+            who = f"the conversation flow {'moves to' if edge else 'is at'}"
+        case HandedOver():
+            who = "from here on speaks another assistant:"
         case _:
             return f"[{turn}] the conversation ended ({event.ending.value})"
     took = f" ({event.took_ms / 1000:.2f} s)" if event.took_ms else ""

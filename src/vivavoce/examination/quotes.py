@@ -3,7 +3,7 @@
 import json
 import re
 
-from vivavoce.core.event import Event, Message, ToolCalled, ToolReturned
+from vivavoce.core.event import Event, HandedOver, Message, Moved, ToolCalled, ToolReturned
 from vivavoce.core.transcript import Transcript
 from vivavoce.core.verdict import Quote
 
@@ -12,7 +12,8 @@ _DASHES = "-–—‐‑"
 
 
 def text_of(event: Event) -> str:
-    """What can be quoted of an event: words, a call with its arguments, a result.
+    """What can be quoted of an event: words, a call with its arguments, a result, the node or the assistant that a flow
+    or a handover led to.
 
     Why somebody left is a note for the story: the caller's comes from its brief and was never said.
     """
@@ -23,6 +24,10 @@ def text_of(event: Event) -> str:
             return f"{call.name}({json.dumps(dict(call.arguments), ensure_ascii=False, sort_keys=True)})"
         case ToolReturned(output=output):
             return output
+        case Moved(node=node, name=name):
+            return name or node
+        case HandedOver(name=name):
+            return name
         case _:
             return ""
 

@@ -9,7 +9,7 @@ from vivavoce.core.model import Model, ModelFailure, Trouble
 from vivavoce.core.transcript import Transcript
 from vivavoce.core.verdict import Fault
 from vivavoce.examination.channel import Line, LineBroken
-from vivavoce.examination.course import Limits, next_speaker, stop
+from vivavoce.examination.course import Limits, first_to_act, is_waited_for, stop
 from vivavoce.examination.tester import next_move, words
 
 Record = Callable[[Sequence[Event]], Awaitable[None]]
@@ -30,10 +30,10 @@ async def rehearse(
     Returns the transcript, which always ends with ``Left``. Failures of the tester, the assistant and the
     infrastructure are endings, told apart; only what ``record`` raises comes through.
     """
-    turn = next_speaker(transcript)
+    turn = first_to_act(transcript)
     while transcript.ending is None:
         events: tuple[Event, ...]
-        halt = stop(transcript, limits)
+        halt = stop(transcript, limits, turn)
         if halt is not None:
             events = (Left(halt.ending, clock.now(), halt.speaker, halt.reason),)
         else:
@@ -80,8 +80,7 @@ async def _listen(
     events = heard.events
     if events and not heard.rests:  # whoever does nothing rests, or the conversation would never end
         return events, Speaker.ASSISTANT
-    waited_for = transcript.events and next_speaker(transcript) is Speaker.ASSISTANT
-    if waited_for and not any(isinstance(event, Message | Left) for event in events):
+    if is_waited_for(transcript) and not any(isinstance(event, Message | Left) for event in events):
         # It was spoken to and said nothing: silence is written down, so that it can be seen and counted.
         silence = Message(Speaker.ASSISTANT, "", clock.now(), round((clock.ticks() - started) * 1000))
         events = (*events, silence)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from vivavoce.core.event import Event, Message, Millis, ToolCalled, ToolReturned, Usage
+from vivavoce.core.event import Event, HandedOver, Message, Millis, Moved, ToolCalled, ToolReturned, Usage
 from vivavoce.core.transcript import Transcript
 from vivavoce.core.verdict import Outcome, Verdict
 from vivavoce.examination.quotes import text_of
@@ -46,13 +46,17 @@ def _clock(ms: int) -> str:
 def _told(event: Event) -> str:
     took = f" [{event.took_ms / 1000:.2f} s]" if event.took_ms else ""
     match event:
-        case Message(speaker=speaker, text=text):
-            return f"{speaker.value}: {text or '(silence)'}{took}"
+        case Message(speaker=speaker, text=text, fills=fills):
+            return f"{speaker.value}{' (while a tool works)' if fills else ''}: {text or '(silence)'}{took}"
         case ToolCalled():
             return f"assistant calls {text_of(event)}{took}"
         case ToolReturned(name=name, ok=ok, mocked=mocked, output=output):
             word = "answered" if ok else "failed"
             return f"{name} {word}{' (mock)' if mocked else ''}: {output}{took}"
+        case Moved(edge=edge):
+            return f"flow: {text_of(event)}{f' (over {edge})' if edge else ''}{took}"
+        case HandedOver(edge=edge):
+            return f"handed over to {text_of(event)}{f' (over {edge})' if edge else ''}{took}"
         case _:
             who = f"{event.speaker.value} " if event.speaker else ""
             return f"end: {who}{event.ending.value}{': ' + event.reason if event.reason else ''}{took}"

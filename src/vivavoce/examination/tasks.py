@@ -1,7 +1,8 @@
 """What the tester and the judge are asked, as data, and the shapes of their answers."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from vivavoce.core.scenario import Criterion
 from vivavoce.core.transcript import Transcript
@@ -56,3 +57,31 @@ class Sheet:
     """The judge's answers, one for each criterion."""
 
     answers: tuple[SheetAnswer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class InsightTask:
+    """The subject of an insight's prompt: the question with its variables filled in.
+
+    ``schema`` is the JSON Schema of the answer; None asks for plain text. ``assistant`` are the assistant's own
+    instructions, only where the question is about them.
+    """
+
+    question: str
+    transcript: Transcript
+    schema: Mapping[str, Any] | None = None
+    assistant: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """The answer to an insight, in words."""
+
+    result: str
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The answer to an insight, as the object that its schema describes."""
+
+    result: Mapping[str, Any]

@@ -93,7 +93,7 @@ def _pace(claim: Pace, transcript: Transcript) -> Finding:
 def _silent(transcript: Transcript, turn: int) -> bool:
     # A stretch of messages none of which has words is no response, however quick.
     stretch = takewhile(lambda event: not _of_caller(event), reversed(transcript.events[: turn + 1]))
-    return not any(isinstance(event, Message) and event.text.strip() for event in stretch)
+    return not any(isinstance(event, Message) and event.text.strip() and not event.fills for event in stretch)
 
 
 def _of_caller(event: Event) -> bool:
@@ -283,17 +283,19 @@ def _moment(claim: Calls | Says, transcript: Transcript) -> _Moment | None:
 _LEAVERS = {Ending.GOODBYE: Speaker.CALLER, Ending.HANGUP: Speaker.ASSISTANT}
 
 
-def _leaves(claim: Leaves, transcript: Transcript) -> Finding:
-    ending = transcript.ending
-    if ending is None:
+def _leaves(claim: Leaves, transcript: Transcript) -> Finding | None:
+    if transcript.end is None:
         return Finding(Decision.INCONCLUSIVE, "the conversation has not ended")
-    leaver = _LEAVERS.get(ending)
-    who = f"the {leaver.value} ended the conversation" if leaver else f"the conversation ended by {ending.value}"
-    return _decided((leaver is claim.speaker) is not claim.never, f"{who} (turn {len(transcript.events) - 1})")
+    turn, left = transcript.end
+    if left.ending is Ending.TRANSFER and claim.speaker is Speaker.ASSISTANT:
+        return None  # whether putting somebody through is hanging up, the sentence does not say
+    leaver = _LEAVERS.get(left.ending)
+    who = f"the {leaver.value} ended the conversation" if leaver else f"the conversation ended by {left.ending.value}"
+    return _decided((leaver is claim.speaker) is not claim.never, f"{who} (turn {turn})")
 
 
 def _ends(claim: Ends, transcript: Transcript) -> Finding:
-    spoken = [message for _, message in transcript.messages() if message.text.strip()]
+    spoken = [message for _, message in transcript.messages() if message.text.strip() and not message.fills]
     match claim.unit:
         case "ms":
             size, told = transcript.talked_ms, _duration(transcript.talked_ms)

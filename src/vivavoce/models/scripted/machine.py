@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vivavoce.core.event import Event, Left, Message, Speaker, ToolCall, ToolCalled, ToolReturned
+from vivavoce.assistant.offer import TRANSITION
+from vivavoce.core.event import Event, HandedOver, Left, Message, Moved, Speaker, ToolCall, ToolCalled, ToolReturned
 from vivavoce.core.transcript import Transcript
 from vivavoce.examination.checks.claims import Item
 from vivavoce.examination.checks.patterns import Pattern, PatternError, search
@@ -39,7 +40,13 @@ def next_move(script: Script, transcript: Transcript, me: Speaker) -> Move:
     fired: set[int] = set()
     pending: list[Event] = []
     acted = False
-    for event in transcript.events:
+    for turn, event in enumerate(transcript.events):
+        if isinstance(event, HandedOver) and me is Speaker.ASSISTANT:
+            # Another script begins, with the words of the caller that nobody has answered yet.
+            pending, acted = _unanswered(transcript.events[:turn]), False
+            fired.clear()
+        if _is_passed_over(event, me):
+            continue
         if not _is_mine(event, me):
             pending.append(event)
             continue
@@ -60,6 +67,27 @@ def next_move(script: Script, transcript: Transcript, me: Speaker) -> Move:
                 case _:
                     hangs_up = True
     return Move(" ".join(text), tuple(wanted), hangs_up, tuple(rule.line for rule, _ in rules))
+
+
+def _is_passed_over(event: Event, me: Speaker) -> bool:
+    """The way through a flow is nothing to react to, nor are an assistant's own words that only filled the time."""
+    match event:
+        case Moved() | HandedOver():
+            return True
+        case Message(fills=fills):
+            return fills and me is Speaker.ASSISTANT
+        case ToolCalled(call=ToolCall(name=name)) | ToolReturned(name=name):
+            return name.startswith(TRANSITION)
+        case _:
+            return False
+
+
+def _unanswered(events: Sequence[Event]) -> list[Event]:
+    heard: list[Event] = []
+    for event in events:
+        if isinstance(event, Message) and not event.fills:
+            heard = [*heard, event] if event.speaker is Speaker.CALLER else []
+    return heard
 
 
 def _is_mine(event: Event, me: Speaker) -> bool:

@@ -3,13 +3,24 @@
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from vivavoce.assistant.ports import AssistantTask
+from vivavoce.assistant.ports import AssistantTask, Routing, RoutingTask
 from vivavoce.core.event import Message, Speaker, ToolCall, ToolCalled, ToolReturned, Usage
 from vivavoce.core.model import Answer, ModelFailure, Prompt, Reply, T, Trouble
 from vivavoce.core.scenario import Criterion
 from vivavoce.core.transcript import Transcript
+from vivavoce.core.verdict import Decision
 from vivavoce.examination.checks import compute_words
-from vivavoce.examination.tasks import JudgeTask, Sheet, SheetAnswer, TesterMove, TesterTask
+from vivavoce.examination.tasks import (
+    InsightTask,
+    JudgeTask,
+    Record,
+    Remark,
+    Sheet,
+    SheetAnswer,
+    TesterMove,
+    TesterTask,
+)
+from vivavoce.models.scripted import insights
 from vivavoce.models.scripted.machine import next_move
 from vivavoce.models.scripted.prose import lines_of
 from vivavoce.models.scripted.script import read_script
@@ -23,9 +34,20 @@ NO_SCRIPT = (
 LAST_WORDS = "Thank you, goodbye."
 """What a tester without a script says when it has said all of its brief."""
 NOT_COMPUTED = "the scripted judge computes only what checks.md describes; this needs a language model"
+REWRITES_NOTHING = (
+    "(I am the scripted model, not a language model, and rewrite nothing. Here are the instructions as they were.)\n\n"
+)
+"""What stands before instructions that were to be improved."""
 _HANGUP = "hangup"
 _PIECES = 4
 _USAGE = Usage(model=NAME)
+
+
+@dataclass(frozen=True, slots=True)
+class Rewriting:
+    """The subject of a prompt that asks for better instructions: those that there are."""
+
+    instructions: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +62,8 @@ class Scripted:
     async def reply(self, prompt: Prompt) -> Reply:
         """What the script in the instructions says or calls next; a prompt without a subject is read from its lines."""
         task = prompt.subject
+        if isinstance(task, Rewriting):
+            return Reply(REWRITES_NOTHING + task.instructions, (), _USAGE)
         if not isinstance(task, AssistantTask):
             task = AssistantTask(_instructions(prompt), _history(prompt, Speaker.ASSISTANT))
         script = read_script(task.instructions)
@@ -56,7 +80,8 @@ class Scripted:
         return Reply(move.text, calls, _USAGE)
 
     async def decide(self, prompt: Prompt, shape: type[T]) -> Answer[T]:
-        """The tester's move or the judge's sheet. Any other shape is refused with ``ModelFailure``."""
+        """The tester's move, the judge's sheet or the answer to an insight. Anything else is refused with
+        ``ModelFailure``."""
         value = _decided(prompt, shape)
         if not isinstance(value, shape):
             what = getattr(shape, "__name__", str(shape))
@@ -68,10 +93,15 @@ class Scripted:
     async def stream(self, prompt: Prompt) -> AsyncIterator[str | Reply]:
         """The text in a few pieces, then the reply."""
         reply = await self.reply(prompt)
-        size = max(1, -(-len(reply.text) // _PIECES))
-        for at in range(0, len(reply.text), size):
-            yield reply.text[at : at + size]
+        for piece in pieces_of(reply.text):
+            yield piece
         yield reply
+
+
+def pieces_of(text: str) -> list[str]:
+    """The text in a few pieces."""
+    size = max(1, -(-len(text) // _PIECES))
+    return [text[at : at + size] for at in range(0, len(text), size)]
 
 
 def _decided(prompt: Prompt, shape: type[object]) -> object:
@@ -80,10 +110,23 @@ def _decided(prompt: Prompt, shape: type[object]) -> object:
         if not isinstance(task, TesterTask):
             task = TesterTask(_instructions(prompt), _history(prompt, Speaker.CALLER))
         return _tester_move(task)
+    if shape is Routing and isinstance(prompt.subject, RoutingTask):
+        return _routing(prompt.subject)
     if shape is Sheet and isinstance(prompt.subject, JudgeTask):
         task = prompt.subject
         return Sheet(tuple(_answer(n, item, task) for n, item in enumerate(task.criteria, 1)))
+    if isinstance(prompt.subject, InsightTask):
+        if shape is Remark:
+            return insights.remark(prompt.subject)
+        return insights.record(prompt.subject) if shape is Record else None
     return None
+
+
+def _routing(task: RoutingTask) -> Routing:
+    """The conditions that can be computed as criteria can, and are met."""
+    decided = [compute_words(Criterion(one, one), task.transcript) for one in task.conditions]
+    met = (number for number, one in enumerate(decided, 1) if one is not None and one.decision is Decision.MET)
+    return Routing(tuple(met))
 
 
 def _tester_move(task: TesterTask) -> TesterMove:
