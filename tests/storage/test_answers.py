@@ -1,4 +1,5 @@
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -6,7 +7,7 @@ from sqlalchemy import func, select
 from tests.support.store import NOW, ORG
 
 from vivavoce.storage import answers
-from vivavoce.storage.answers import IN_FLIGHT_MS, KEPT_MS, Kept, KeyTaken, Request
+from vivavoce.storage.answers import IN_FLIGHT_MS, KEPT_MS, PREPARED_MS, Kept, KeyTaken, Request
 from vivavoce.storage.database import Database, Tx
 from vivavoce.storage.tables import answers as rows
 
@@ -18,7 +19,7 @@ async def begin(database: Database, request: Request = MINE, now: int = NOW) -> 
 
 
 async def finish(database: Database, request: Request = MINE) -> None:
-    await database.write(lambda tx: answers.finish(tx, request, 201, '{"a":1}'))
+    await database.write(lambda tx: answers.finish(tx, request, NOW, 201, '{"a":1}'))
 
 
 async def test_an_answer_is_kept_with_what_was_asked(database: Database) -> None:
@@ -35,16 +36,16 @@ async def test_another_request_is_another_request(database: Database, change: di
     await begin(database)
     await finish(database)
     assert await begin(database, replace(MINE, **change)) is None
-    await database.write(lambda tx: answers.forget(tx, replace(MINE, **change)))
+    await database.write(lambda tx: answers.forget(tx, replace(MINE, **change), NOW))
     assert await begin(database) == Kept("digest", 201, '{"a":1}')
 
 
 async def test_a_failed_request_is_forgotten_and_a_finished_one_is_not(database: Database) -> None:
     await begin(database)
-    await database.write(lambda tx: answers.forget(tx, MINE))
+    await database.write(lambda tx: answers.forget(tx, MINE, NOW))
     assert await begin(database) is None
     await finish(database)
-    await database.write(lambda tx: answers.forget(tx, MINE))
+    await database.write(lambda tx: answers.forget(tx, MINE, NOW))
     assert await begin(database) == Kept("digest", 201, '{"a":1}')
 
 
@@ -59,6 +60,25 @@ async def test_a_request_whose_server_died_holds_its_key_for_a_minute(database: 
     await begin(database)
     assert await begin(database, now=NOW + IN_FLIGHT_MS) == Kept("digest", None, None)
     assert await begin(database, now=NOW + IN_FLIGHT_MS + 1) is None
+
+
+async def test_a_claim_that_was_given_up_is_neither_answered_nor_forgotten_by_who_had_it(database: Database) -> None:
+    later = NOW + IN_FLIGHT_MS + 1
+    await begin(database)
+    assert await begin(database, now=later) is None
+    with pytest.raises(KeyTaken):
+        await finish(database)
+    await database.write(lambda tx: answers.forget(tx, MINE, NOW))
+    assert await begin(database, now=later) == Kept("digest", None, None)
+
+
+async def test_work_that_is_prepared_holds_its_key_for_longer(database: Database) -> None:
+    def ask(now: int) -> Callable[[Tx], Kept | None]:
+        return lambda tx: answers.begin(tx, MINE, now, PREPARED_MS)
+
+    await begin(database)
+    assert await database.write(ask(NOW + PREPARED_MS)) == Kept("digest", None, None)
+    assert await database.write(ask(NOW + PREPARED_MS + 1)) is None
 
 
 async def test_what_is_too_old_is_swept_by_whoever_comes(database: Database) -> None:

@@ -7,15 +7,64 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from vivavoce.core.assistant import Templating, Version
-from vivavoce.core.event import Ending, Event, Left, Message, Speaker, ToolCall, ToolCalled, ToolReturned, Usage
+from vivavoce.core.assistant import Attached, Opener, Templating, Version
+from vivavoce.core.conversation import Opening
+from vivavoce.core.event import (
+    Ending,
+    Event,
+    HandedOver,
+    Left,
+    Message,
+    Moved,
+    Speaker,
+    ToolCall,
+    ToolCalled,
+    ToolReturned,
+    Usage,
+)
+from vivavoce.core.expression import Arithmetic, Comparison, Junction, Literally, Variable
+from vivavoce.core.flow import (
+    AskCondition,
+    AssistantTarget,
+    DefaultCondition,
+    Edge,
+    ExpressionCondition,
+    Flow,
+    NodeTarget,
+    PromptNode,
+    SpeakNode,
+    ToolNode,
+)
+from vivavoce.core.mind import Endpoint, Mind
 from vivavoce.core.scenario import Criterion, Medium, Scenario
-from vivavoce.core.tool import FunctionTool, HangupTool, Header, OtherTool, StoredField, Tool, ToolMock, WebhookTool
+from vivavoce.core.tool import (
+    Act,
+    Filler,
+    FunctionTool,
+    HandoffTarget,
+    HandoffTool,
+    HangupTool,
+    Header,
+    LineTarget,
+    LineTool,
+    MessageTool,
+    OtherTool,
+    RemoteTool,
+    RetrievalTool,
+    SettableVariable,
+    SkipTool,
+    StoredField,
+    Tool,
+    ToolMock,
+    VariablesTool,
+    WebhookTool,
+)
 from vivavoce.core.verdict import Decision, Quote, Verdict
 from vivavoce.storage.codec import (
     Codec,
     digest,
     event_codec,
+    opening_codec,
     scenario_codec,
     usage_codec,
     verdicts_codec,
@@ -42,11 +91,13 @@ usages = st.none() | st.builds(Usage, text, whole, whole, whole)
 calls = st.builds(ToolCall, text, text, json_objects)
 speakers = st.sampled_from(Speaker)
 events: dict[type, st.SearchStrategy[Any]] = {
-    Message: st.builds(Message, speakers, text, whole, whole, usages),
+    Message: st.builds(Message, speakers, text, whole, whole, usages, st.booleans(), st.none() | json_objects),
     ToolCalled: st.builds(ToolCalled, calls, whole, whole, usages),
     ToolReturned: st.builds(
         ToolReturned, text, text, text, st.booleans(), whole, whole, st.none() | whole, st.booleans(), texts
     ),
+    Moved: st.builds(Moved, text, whole, text, text, whole, usages),
+    HandedOver: st.builds(HandedOver, text, text, text, whole, text, whole, usages),
     Left: st.builds(Left, st.sampled_from(Ending), whole, st.none() | speakers, text, whole, usages),
 }
 schemas = st.none() | json_objects
@@ -65,12 +116,62 @@ tools: dict[type, st.SearchStrategy[Any]] = {
         preset_query=json_objects,
         stored=tuples(st.builds(StoredField, text, text)),
         timeout_ms=whole,
+        waits_ms=st.none() | whole,
+        fillers=tuples(st.builds(Filler, text, whole)),
         extra=json_objects,
     ),
-    FunctionTool: st.builds(FunctionTool, text, text, schemas, json_objects),
+    FunctionTool: st.builds(FunctionTool, text, text, schemas, st.booleans(), json_objects),
     HangupTool: st.builds(HangupTool, text, json_objects),
+    HandoffTool: st.builds(HandoffTool, tuples(st.builds(HandoffTarget, text, text)), text, json_objects),
+    LineTool: st.builds(
+        LineTool,
+        st.sampled_from(Act),
+        text,
+        tuples(st.builds(LineTarget, text, text, text)),
+        text,
+        text,
+        json_objects,
+    ),
+    MessageTool: st.builds(MessageTool, text, text, json_objects),
+    SkipTool: st.builds(SkipTool, text, json_objects),
+    VariablesTool: st.builds(
+        VariablesTool, text, text, tuples(st.builds(SettableVariable, text, text, text)), json_objects
+    ),
+    RetrievalTool: st.builds(RetrievalTool, tuples(text), st.none() | whole, text, json_objects),
+    RemoteTool: st.builds(RemoteTool, text, text, json_objects, text, text),
     OtherTool: st.builds(OtherTool, text, json_objects, name=text),
 }
+minds = st.builds(Mind, maybe_text, maybe_text, st.none() | st.builds(Endpoint, text, text, maybe_text, st.booleans()))
+literals = st.builds(Literally, text | st.booleans() | st.floats(allow_nan=False, allow_infinity=False))
+expressions: st.SearchStrategy[Any] = st.recursive(
+    literals | st.builds(Variable, text),
+    lambda inner: (
+        st.builds(Comparison, st.sampled_from(["==", "<", "contains"]), inner, inner)
+        | st.builds(Junction, st.sampled_from(["and", "not"]), tuples(inner))
+        | st.builds(Arithmetic, st.sampled_from(["+", "%"]), inner, inner)
+    ),
+    max_leaves=4,
+)
+modes = st.sampled_from(["replace", "append"])
+flows = st.builds(
+    Flow,
+    text,
+    tuples(
+        st.builds(PromptNode, text, text, text, modes, st.none() | tuples(text), modes, st.none() | minds, json_objects)
+        | st.builds(SpeakNode, text, text, text, json_objects)
+        | st.builds(ToolNode, text, text, text, text, json_objects)
+    ),
+    tuples(
+        st.builds(
+            Edge,
+            text,
+            text,
+            st.builds(AskCondition, text) | st.builds(ExpressionCondition, expressions) | st.builds(DefaultCondition),
+            st.builds(NodeTarget, text) | st.builds(AssistantTarget, text),
+        )
+    ),
+)
+attached = tuples(st.builds(Attached, text, st.none() | tuples(text)))
 versions = st.builds(
     Version,
     id=text,
@@ -80,7 +181,18 @@ versions = st.builds(
     created_at=whole,
     label=text,
     description=maybe_text,
-    model=maybe_text,
+    mind=minds,
+    fallback=st.none() | minds,
+    shared=tuples(text),
+    library=st.dictionaries(text, st.one_of(*tools.values()), max_size=2),
+    servers=attached,
+    integrations=attached,
+    flow=st.none() | flows,
+    opener=st.none() | st.builds(Opener, text, whole),
+    insight_group=maybe_text,
+    keeps=st.booleans(),
+    reports=st.booleans(),
+    idle_minutes=st.none() | whole,
     greeting=maybe_text,
     tools=tuples(st.one_of(*tools.values())),
     variables=json_objects,
@@ -120,6 +232,7 @@ KEPT: list[tuple[str, Codec[Any], st.SearchStrategy[Any]]] = [
         for kind, strategy in tools.items()
     ),
     ("Version", version_codec, versions),
+    ("Opening", opening_codec, st.builds(Opening, json_objects, text)),
     ("Scenario", scenario_codec, scenarios),
     ("Verdicts", verdicts_codec, verdicts),
     ("Usage", usage_codec, st.builds(Usage, text, whole, whole, whole)),
@@ -138,6 +251,7 @@ def with_more(value: Any, path: tuple[object, ...] = ()) -> Any:
 
 
 FREE = {
+    "library",
     "arguments",
     "body_parameters",
     "extra",

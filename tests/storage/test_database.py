@@ -1,4 +1,5 @@
 import asyncio
+import sqlite3
 import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -246,6 +247,41 @@ async def test_writers_of_two_processes_wait_for_one_another(database: Database,
     finally:
         other.close()
     assert len(await database.read(names)) == 40
+
+
+@pytest.fixture
+def busy(tmp_path: Path) -> Generator[sqlite3.Connection]:
+    """Somebody else who writes to a new file that has no write-ahead log yet: SQLite waits for nobody to make one."""
+    other = sqlite3.connect(tmp_path / "new.db", isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    yield other
+    other.close()
+
+
+async def test_who_opens_a_new_file_waits_for_who_does_the_same(
+    busy: sqlite3.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        waited.append(seconds)
+        busy.execute("COMMIT")
+
+    monkeypatch.setattr("vivavoce.storage.database.time.sleep", sleep)
+    opened = connect(f"sqlite:///{tmp_path / 'new.db'}")
+    await opened.ping()
+    opened.close()
+    assert len(waited) == 1
+
+
+async def test_who_opens_a_new_file_does_not_wait_for_ever(
+    busy: sqlite3.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vivavoce.storage.database.PATIENCE_S", -1.0)
+    opened = connect(f"sqlite:///{tmp_path / 'new.db'}")
+    with pytest.raises(OperationalError, match="locked"):
+        await opened.ping()
+    opened.close()
 
 
 @only_sqlite

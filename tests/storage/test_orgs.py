@@ -1,29 +1,62 @@
 """No query of the store finds what belongs to another organisation."""
 
+import importlib
 import inspect
+import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from sqlalchemy import Table, select
-from tests.support.store import ORG, a_conversation, a_scenario, an_assistant, put_run
+from sqlalchemy.exc import IntegrityError
+from tests.support.store import NOW, ORG, a_conversation, a_scenario, an_assistant, put_run
 
-from vivavoce.core.assistant import Assistant
+import vivavoce.storage as store
+from vivavoce.core.appointment import Appointment
+from vivavoce.core.assistant import Assistant, Origin, Version
 from vivavoce.core.conversation import Conversation
+from vivavoce.core.document import Document
 from vivavoce.core.filter import Filter
+from vivavoce.core.insight import Finding, FindingStatus, Found, Insight, InsightGroup
+from vivavoce.core.integration import Connection
+from vivavoce.core.library import SharedTool
 from vivavoce.core.run import Run
-from vivavoce.core.scenario import Scenario
-from vivavoce.storage import answers, assistants, conversations, keys, runs, scenarios
+from vivavoce.core.scenario import Medium, Scenario
+from vivavoce.core.secret import Secret
+from vivavoce.core.server import McpServer
+from vivavoce.core.text import Direction, Text, TextStatus
+from vivavoce.core.tool import FunctionTool
+from vivavoce.storage import (
+    answers,
+    appointments,
+    assistants,
+    connections,
+    conversations,
+    documents,
+    duties,
+    findings,
+    insights,
+    memory,
+    runs,
+    scenarios,
+    secrets,
+    servers,
+    texts,
+    tools,
+)
+from vivavoce.storage.appointments import AppointmentFilter
 from vivavoce.storage.database import Database, Tx
+from vivavoce.storage.documents import Piece
 from vivavoce.storage.page import Window
 from vivavoce.storage.runs import RunFilter
 from vivavoce.storage.scenarios import ScenarioFilter
 from vivavoce.storage.tables import metadata
+from vivavoce.storage.texts import TextFilter
 
-MODULES: list[ModuleType] = [answers, assistants, conversations, keys, runs, scenarios]
 OTHER = "org-b"
+OURS, THEIRS = "+15550001", "+15550002"
+ORIGIN = Origin("elsewhere", "agent-1")
 
 
 @dataclass
@@ -31,61 +64,301 @@ class Things:
     """One of everything, in one organisation."""
 
     assistant: Assistant
+    deleted: Assistant
     scenario: Scenario
     run: Run
     conversation: Conversation
+    tool: SharedTool
+    server: McpServer
+    connection: Connection
+    secret: Secret
+    insight: Insight
+    group: InsightGroup
+    finding: Finding
+    appointment: Appointment
+    sent: Text
+    waiting: Text
+    document: Document
+
+    @property
+    def user(self) -> Version:
+        """A version that names the tool."""
+        return self.assistant.main
 
 
 def furnish(tx: Tx, org: str) -> Things:
     """Every organisation gets the same names, so that only ``org`` tells them apart."""
-    assistant, scenario = an_assistant(), a_scenario(suite="suite", target="t")
-    assistants.add(tx, org, assistant)
+    scenario = a_scenario(suite="suite", target="t")
     scenarios.add(tx, org, scenario)
     run = put_run(tx, scenario=scenario, org=org)
-    conversation = a_conversation(name="talk", metadata={"a": "b"})
+    id_ = run.id
+    tool = SharedTool(f"tool-{id_}", "tool", "function", FunctionTool("tool"), NOW)
+    tools.add(tx, org, tool)
+    assistant = replace(an_assistant(shared=(tool.id,)), origin=ORIGIN, tags=("tag",))
+    deleted = an_assistant()
+    for one in (assistant, deleted):
+        assistants.add(tx, org, one)
+    assistants.set_deleted(tx, deleted.id, NOW)
+    conversation = a_conversation(name="talk", metadata={"a": "b", "assistant_id": assistant.id})
     conversations.add(tx, org, [conversation])
-    return Things(assistant, scenario, run, conversation)
+    server = McpServer(f"server-{id_}", "server", "http", "http", "https://example.com/mcp", NOW)
+    servers.add(tx, org, server)
+    connection = Connection(f"connection-{id_}", "github", "secret", NOW)
+    connections.put(tx, org, connection)
+    secret = Secret(f"secret-{id_}", "secret", "bearer", NOW, NOW)
+    secrets.add(tx, org, secret, secret.id.encode())
+    insight = Insight(f"insight-{id_}", "insight", "why?", NOW)
+    insights.add(tx, org, insight)
+    group = InsightGroup(f"group-{id_}", "group", NOW)
+    insights.add_group(tx, org, group)
+    insights.join(tx, group.id, insight.id)
+    finding = Finding(f"finding-{id_}", conversation.id, group.id, FindingStatus.PENDING, NOW)
+    findings.add(tx, org, finding)
+    finding = replace(finding, results=(Found(insight.id, "insight", f"what {id_} is about"),))
+    findings.put(tx, org, finding)
+    appointment = Appointment(f"appointment-{id_}", assistant.id, Medium.PHONE_CALL, OURS, THEIRS, NOW, NOW)
+    appointments.add(tx, org, appointment)
+    medium, out, in_ = Medium.SMS_CHAT, Direction.OUTBOUND, Direction.INBOUND
+    talk = conversation.id
+    sent = Text(
+        f"text-1-{id_}", out, medium, OURS, THEIRS, "Hi", TextStatus.SENT, NOW, conversation.id, "", "carrier-1"
+    )
+    waiting = Text(f"text-2-{id_}", in_, medium, THEIRS, OURS, "Hi", TextStatus.RECEIVED, NOW, talk)
+    for text in (sent, waiting):
+        texts.add(tx, org, text)
+    duties.want(tx, duties.Wanted(f"duty-{id_}", org, "reply", waiting.id, NOW))
+    document = Document(f"document-{id_}", "bucket", "name", "digest", NOW)
+    documents.add(tx, org, document, ["words"], "model", [b"1234"])
+    return Things(
+        assistant,
+        deleted,
+        scenario,
+        run,
+        conversation,
+        tool,
+        server,
+        connection,
+        secret,
+        insight,
+        group,
+        finding,
+        appointment,
+        sent,
+        waiting,
+        document,
+    )
 
 
 Look = Callable[[Tx, str, Things], Any]
 """Calls one function for an organisation, with the ids of somebody's things."""
 
 WINDOW = Window(1, 50)
+
+
+def only(id_: str, found: Any) -> list[Any]:
+    """Of what was found the thing with this id: others have some of the same name."""
+    every = cast("tuple[Any, ...]", found) if isinstance(found, tuple) else (found,)
+    return [one for one in every if one is not None and one.id == id_]
+
+
 LOOKS: dict[str, Look] = {
+    "appointments.get": lambda tx, org, of: appointments.get(tx, org, of.appointment.id),
+    "appointments.get locked": lambda tx, org, of: appointments.get(tx, org, of.appointment.id, lock=True),
+    "appointments.get_page": lambda tx, org, of: (
+        appointments.get_page(tx, org, AppointmentFilter(of.assistant.id), WINDOW).items
+    ),
+    "appointments.put": lambda tx, org, of: appointments.put(tx, org, replace(of.appointment, due_at=NOW + 1)),
+    "appointments.drop": lambda tx, org, of: appointments.drop(tx, org, of.appointment.id),
     "assistants.get": lambda tx, org, of: assistants.get(tx, org, of.assistant.id),
     "assistants.get locked": lambda tx, org, of: assistants.get(tx, org, of.assistant.id, lock=True),
-    "assistants.get_all": lambda tx, org, of: [a for a in assistants.get_all(tx, org) if a.id == of.assistant.id],
+    "assistants.get deleted": lambda tx, org, of: assistants.get(tx, org, of.deleted.id, lock=True, deleted=True),
+    "assistants.get_all": lambda tx, org, of: only(of.assistant.id, assistants.get_all(tx, org)),
+    "assistants.get_deleted": lambda tx, org, of: only(
+        of.deleted.id, assistants.get_deleted(tx, org, NOW - 1, WINDOW).items
+    ),
+    "assistants.find": lambda tx, org, of: only(of.assistant.id, assistants.find(tx, org, ORIGIN)),
     "assistants.erase": lambda tx, org, of: assistants.erase(tx, org, of.assistant.id),
-    "scenarios.get": lambda tx, org, of: scenarios.get(tx, org, of.scenario.id),
-    "scenarios.get locked": lambda tx, org, of: scenarios.get(tx, org, of.scenario.id, lock=True),
-    "scenarios.put": lambda tx, org, of: scenarios.put(tx, org, replace(of.scenario, name="stolen", suite="stolen")),
-    "scenarios.drop": lambda tx, org, of: scenarios.drop(tx, org, of.scenario.id),
-    "scenarios.get_page": lambda tx, org, of: [
-        s for s in scenarios.get_page(tx, org, ScenarioFilter(), WINDOW).items if s.id == of.scenario.id
-    ],
-    "scenarios.get_suite": lambda tx, org, of: [
-        s for s in scenarios.get_suite(tx, org, "suite") if s.id == of.scenario.id
-    ],
+    "connections.get": lambda tx, org, of: connections.get(tx, org, of.connection.id),
+    "connections.get_all": lambda tx, org, of: only(of.connection.id, connections.get_all(tx, org)),
+    "connections.drop": lambda tx, org, of: connections.drop(tx, org, of.connection.id),
     "conversations.get": lambda tx, org, of: conversations.get(tx, org, of.conversation.id),
-    "conversations.get_filtered": lambda tx, org, of: [
-        c for c in conversations.get_filtered(tx, org, Filter(), 50) if c.id == of.conversation.id
+    "conversations.get locked": lambda tx, org, of: conversations.get(tx, org, of.conversation.id, lock=True),
+    "conversations.get_filtered": lambda tx, org, of: only(
+        of.conversation.id, conversations.get_filtered(tx, org, Filter(), 50)
+    ),
+    "conversations.drop": lambda tx, org, of: conversations.drop(tx, org, of.conversation.id),
+    "documents.find": lambda tx, org, of: only(of.document.id, documents.find(tx, org, "bucket", "name")),
+    "documents.get_all": lambda tx, org, of: only(of.document.id, documents.get_all(tx, org)),
+    "documents.get_all of buckets": lambda tx, org, of: only(of.document.id, documents.get_all(tx, org, ["bucket"])),
+    "documents.counted": lambda tx, org, of: list(documents.counted(tx, org, [of.document.id], "model")),
+    "documents.get_pieces": lambda tx, org, of: documents.get_pieces(tx, org, [of.document.id], "model"),
+    "documents.get_bare": lambda tx, org, of: [
+        one for one in documents.get_bare(tx, org, "another", 50) if one.document_id == of.document.id
     ],
+    "documents.put_vectors": lambda tx, org, of: documents.put_vectors(
+        tx, org, [Piece(of.document.id, 0, "words")], "another", [b"4321"]
+    ),
+    "documents.drop": lambda tx, org, of: documents.drop(tx, org, of.document.id),
+    "findings.get": lambda tx, org, of: findings.get(tx, org, of.finding.id),
+    "findings.get locked": lambda tx, org, of: findings.get(tx, org, of.finding.id, lock=True),
+    "findings.get_page": lambda tx, org, of: findings.get_page(tx, org, of.conversation.id, WINDOW).items,
+    "findings.latest": lambda tx, org, of: findings.latest(tx, org, of.conversation.id),
+    "findings.get_results": lambda tx, org, of: [
+        result
+        for result, _ in findings.get_results(tx, org, Filter(), None, 50)
+        if result == of.finding.results[0].result
+    ],
+    "findings.get_results of insight": lambda tx, org, of: findings.get_results(tx, org, Filter(), of.insight.id, 50),
+    "findings.put": lambda tx, org, of: findings.put(
+        tx, org, replace(of.finding, status=FindingStatus.FAILED, results=())
+    ),
+    "findings.put results": lambda tx, org, of: findings.put(
+        tx, org, replace(of.finding, results=(*of.finding.results, *of.finding.results))
+    ),
+    "insights.get": lambda tx, org, of: insights.get(tx, org, of.insight.id),
+    "insights.get locked": lambda tx, org, of: insights.get(tx, org, of.insight.id, lock=True),
+    "insights.get_page": lambda tx, org, of: only(of.insight.id, insights.get_page(tx, org, WINDOW).items),
+    "insights.put": lambda tx, org, of: insights.put(tx, org, replace(of.insight, name="stolen")),
+    "insights.drop": lambda tx, org, of: insights.drop(tx, org, of.insight.id),
+    "insights.get_group": lambda tx, org, of: insights.get_group(tx, org, of.group.id),
+    "insights.get_group locked": lambda tx, org, of: insights.get_group(tx, org, of.group.id, lock=True),
+    "insights.get_group_page": lambda tx, org, of: only(of.group.id, insights.get_group_page(tx, org, WINDOW).items),
+    "insights.put_group": lambda tx, org, of: insights.put_group(tx, org, replace(of.group, name="stolen")),
+    "insights.drop_group": lambda tx, org, of: insights.drop_group(tx, org, of.group.id),
+    "memory.get_results": lambda tx, org, of: memory.get_results(tx, org, of.conversation.id, [of.insight.id]),
     "runs.get": lambda tx, org, of: runs.get(tx, org, of.run.id),
     "runs.get of scenario": lambda tx, org, of: runs.get(tx, org, of.run.id, of.scenario.id),
-    "runs.get_page": lambda tx, org, of: [
-        r for r in runs.get_page(tx, org, RunFilter(), WINDOW).items if r.id == of.run.id
-    ],
+    "runs.get_page": lambda tx, org, of: only(of.run.id, runs.get_page(tx, org, RunFilter(), WINDOW).items),
     "runs.get_page of scenario": lambda tx, org, of: (
         runs.get_page(tx, org, RunFilter(scenario_id=of.scenario.id), WINDOW).items
     ),
+    "scenarios.get": lambda tx, org, of: scenarios.get(tx, org, of.scenario.id),
+    "scenarios.get locked": lambda tx, org, of: scenarios.get(tx, org, of.scenario.id, lock=True),
+    "scenarios.get kept": lambda tx, org, of: scenarios.get(tx, org, of.scenario.id, keep=True),
+    "scenarios.put": lambda tx, org, of: scenarios.put(tx, org, replace(of.scenario, name="stolen", suite="stolen")),
+    "scenarios.drop": lambda tx, org, of: scenarios.drop(tx, org, of.scenario.id),
+    "scenarios.get_page": lambda tx, org, of: only(
+        of.scenario.id, scenarios.get_page(tx, org, ScenarioFilter(), WINDOW).items
+    ),
+    "scenarios.get_suite": lambda tx, org, of: only(of.scenario.id, scenarios.get_suite(tx, org, "suite")),
+    "secrets.find": lambda tx, org, of: secrets.find(tx, org, "secret") == of.secret.id.encode(),
+    "secrets.find_typed": lambda tx, org, of: (
+        secrets.find_typed(tx, org, "secret") == ("bearer", of.secret.id.encode())
+    ),
+    "secrets.get_page": lambda tx, org, of: only(of.secret.id, secrets.get_page(tx, org, None, WINDOW).items),
+    "secrets.drop": lambda tx, org, of: secrets.drop(tx, org, of.secret.id),
+    "servers.get": lambda tx, org, of: servers.get(tx, org, of.server.id),
+    "servers.get locked": lambda tx, org, of: servers.get(tx, org, of.server.id, lock=True),
+    "servers.get_many": lambda tx, org, of: list(servers.get_many(tx, org, [of.server.id])),
+    "servers.get_page": lambda tx, org, of: only(of.server.id, servers.get_page(tx, org, WINDOW).items),
+    "servers.put": lambda tx, org, of: servers.put(tx, org, replace(of.server, name="stolen")),
+    "servers.drop": lambda tx, org, of: servers.drop(tx, org, of.server.id),
+    "texts.get": lambda tx, org, of: texts.get(tx, org, of.sent.id),
+    "texts.get locked": lambda tx, org, of: texts.get(tx, org, of.sent.id, lock=True),
+    "texts.of_provider": lambda tx, org, of: only(of.sent.id, texts.of_provider(tx, org, "carrier-1")),
+    "texts.get_page": lambda tx, org, of: only(of.sent.id, texts.get_page(tx, org, TextFilter(), WINDOW).items),
+    "texts.get_page of conversation": lambda tx, org, of: (
+        texts.get_page(tx, org, TextFilter(conversation_id=of.conversation.id), WINDOW).items
+    ),
+    "texts.put": lambda tx, org, of: texts.put(tx, org, replace(of.sent, status=TextStatus.DELIVERED)),
+    "texts.last_between": lambda tx, org, of: only(of.waiting.id, texts.last_between(tx, org, OURS, THEIRS)),
+    "texts.last_between of assistant": lambda tx, org, of: texts.last_between(
+        tx, org, OURS, THEIRS, assistant_id=of.assistant.id
+    ),
+    "texts.last_of": lambda tx, org, of: only(of.waiting.id, texts.last_of(tx, org, OURS)),
+    "texts.first_waiting": lambda tx, org, of: texts.first_waiting(tx, org, of.conversation.id, "reply"),
+    "texts.forget": lambda tx, org, of: texts.forget(tx, org, of.conversation.id),
+    "tools.get": lambda tx, org, of: tools.get(tx, org, of.tool.id),
+    "tools.get locked": lambda tx, org, of: tools.get(tx, org, of.tool.id, lock=True),
+    "tools.get_many": lambda tx, org, of: list(tools.get_many(tx, org, [of.tool.id])),
+    "tools.get_page": lambda tx, org, of: only(of.tool.id, tools.get_page(tx, org, WINDOW).items),
+    "tools.completed": lambda tx, org, of: list(tools.completed(tx, org, of.user).library),
+    "tools.users": lambda tx, org, of: tools.users(tx, org, of.tool.id),
+    "tools.put": lambda tx, org, of: tools.put(tx, org, replace(of.tool, name="stolen")),
+    "tools.drop": lambda tx, org, of: tools.drop(tx, org, of.tool.id),
 }
-ELSEWHERE = {
+MAKERS = {
+    "appointments.add",
     "assistants.add",
-    "scenarios.add",
+    "connections.put",
     "conversations.add",
-    "runs.add",  # these make what the others look for
-    "scenarios.get_suites",  # below
+    "documents.add",
+    "findings.add",
+    "insights.add",
+    "insights.add_group",
+    "runs.add",
+    "scenarios.add",
+    "secrets.add",
+    "servers.add",
+    "texts.add",
+    "tools.add",
 }
+"""These make what the others look for."""
+NAMES_ONLY = {"assistants.get_tags", "scenarios.get_suites"}
+"""What they give has no id to be told apart by: tried below."""
+BEHIND_A_LOOK = {
+    "assistants.add_version",
+    "assistants.drop_version",
+    "assistants.get_version",
+    "assistants.get_versions",
+    "assistants.put_version",
+    "assistants.set_deleted",
+    "assistants.set_main",
+    "assistants.set_tags",
+    "conversations.append",
+    "conversations.forget_events",
+    "conversations.get_transcript",
+    "conversations.set_ended",
+    "conversations.set_metadata",
+    "conversations.set_opening",
+    "insights.join",
+    "insights.leave",
+    "rollouts.drop",
+    "rollouts.get",
+    "rollouts.put",
+    "rollouts.served",
+    "runs.get_frozen",
+    "runs.holder",
+    "runs.holds",
+    "runs.set_finding",
+}
+"""Whoever calls these has found the assistant, the conversation, the insights or the run in its organisation before, in
+the same transaction or an earlier one: a thing never moves to another."""
+NOBODYS = {
+    "answers.begin",
+    "answers.finish",
+    "answers.forget",  # the request names its organisation: below
+    "duties.any_stale",
+    "duties.finish",
+    "duties.forget",
+    "duties.hasten",
+    "duties.next_due",
+    "duties.postpone",
+    "duties.renew",
+    "duties.take",
+    "duties.want",  # a worker's: what it takes says whose it is
+    "keys.add",
+    "keys.any_active",
+    "keys.find",
+    "keys.get_all",
+    "keys.revoke",  # a key is what tells whose a request is
+    "page.fetch_page",  # the conditions are the caller's
+    "texts.orgs",  # that is what it asks for
+}
+
+
+def functions() -> dict[str, set[str]]:
+    """Every public function of the store that takes a transaction, with the names of its parameters."""
+    found: dict[str, set[str]] = {}
+    for one in pkgutil.iter_modules(store.__path__):
+        if one.ispkg:
+            continue
+        module = importlib.import_module(f"{store.__name__}.{one.name}")
+        for name, function in inspect.getmembers(module, inspect.isfunction):
+            parameters = set(inspect.signature(function).parameters)
+            if function.__module__ == module.__name__ and not name.startswith("_") and "tx" in parameters:
+                found[f"{one.name}.{name}"] = parameters
+    return found
 
 
 def contents(tx: Tx) -> dict[str, list[Any]]:
@@ -96,13 +369,18 @@ def contents(tx: Tx) -> dict[str, list[Any]]:
 
 
 def test_every_function_that_takes_an_organisation_is_tried() -> None:
-    taking = {
-        f"{module.__name__.rpartition('.')[2]}.{name}"
-        for module in MODULES
-        for name, function in inspect.getmembers(module, inspect.isfunction)
-        if function.__module__ == module.__name__ and "org" in inspect.signature(function).parameters
-    }
-    assert taking == {name.split()[0] for name in LOOKS} | ELSEWHERE
+    taking = {name for name, parameters in functions().items() if "org" in parameters}
+    assert taking == {name.split()[0] for name in LOOKS} | MAKERS | NAMES_ONLY
+
+
+def test_every_function_that_can_lock_is_tried_with_a_lock() -> None:
+    locking = {f"{name} locked" for name, parameters in functions().items() if {"org", "lock"} <= parameters}
+    assert locking == {name for name in LOOKS if name.endswith(" locked")}
+
+
+def test_every_function_that_takes_none_has_a_reason() -> None:
+    others = {name for name, parameters in functions().items() if "org" not in parameters}
+    assert others == BEHIND_A_LOOK | NOBODYS
 
 
 @pytest.mark.parametrize("name", LOOKS)
@@ -124,6 +402,7 @@ async def test_the_owner_does(database: Database, name: str) -> None:
     """Or the test above could not fail."""
 
     def look(tx: Tx) -> bool:
+        furnish(tx, OTHER)
         ours = furnish(tx, ORG)
         before = contents(tx)
         found = LOOKS[name](tx, ORG, ours)
@@ -132,33 +411,48 @@ async def test_the_owner_does(database: Database, name: str) -> None:
     assert await database.write(look)
 
 
-async def test_suites_are_an_organisations_own(database: Database) -> None:
-    def look(tx: Tx) -> tuple[str, ...]:
-        scenarios.add(tx, OTHER, a_scenario(suite="theirs"))
-        scenarios.add(tx, ORG, a_scenario(suite="ours"))
-        return scenarios.get_suites(tx, ORG)
+async def test_suites_and_tags_are_an_organisations_own(database: Database) -> None:
+    def look(tx: Tx) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        for org in (OTHER, ORG):
+            scenarios.add(tx, org, a_scenario(suite=f"suite of {org}"))
+            assistants.add(tx, org, replace(an_assistant(), tags=(f"tag of {org}",)))
+        return scenarios.get_suites(tx, ORG), assistants.get_tags(tx, ORG)
 
-    assert await database.write(look) == ("ours",)
+    assert await database.write(look) == ((f"suite of {ORG}",), (f"tag of {ORG}",))
 
 
 async def test_pages_count_an_organisations_own(database: Database) -> None:
-    def look(tx: Tx) -> tuple[int, int]:
+    def look(tx: Tx) -> set[int]:
         furnish(tx, ORG)
         furnish(tx, OTHER)
-        furnish(tx, OTHER)
-        return (
+        return {
             runs.get_page(tx, ORG, RunFilter(), WINDOW).total,
             scenarios.get_page(tx, ORG, ScenarioFilter(), WINDOW).total,
-        )
+            assistants.get_deleted(tx, ORG, NOW - 1, WINDOW).total,
+            insights.get_page(tx, ORG, WINDOW).total,
+            insights.get_group_page(tx, ORG, WINDOW).total,
+            secrets.get_page(tx, ORG, None, WINDOW).total,
+            servers.get_page(tx, ORG, WINDOW).total,
+            tools.get_page(tx, ORG, WINDOW).total,
+            texts.get_page(tx, ORG, TextFilter(direction=Direction.INBOUND), WINDOW).total,
+        }
 
-    assert await database.write(look) == (1, 1)
+    assert await database.write(look) == {1}
+
+
+async def test_a_connection_is_not_put_in_the_place_of_somebody_elses(database: Database) -> None:
+    ours = await database.write(lambda tx: furnish(tx, ORG))
+    before = await database.read(contents)
+    with pytest.raises(IntegrityError):
+        await database.write(lambda tx: connections.put(tx, OTHER, replace(ours.connection, secret="stolen")))
+    assert await database.read(contents) == before
 
 
 async def test_a_kept_answer_is_an_organisations_own(database: Database) -> None:
     def look(tx: Tx) -> object:
         mine = answers.Request(ORG, "key", "POST", "/path", "digest")
         assert answers.begin(tx, mine, 1) is None
-        answers.finish(tx, mine, 201, "{}")
+        answers.finish(tx, mine, 1, 201, "{}")
         return answers.begin(tx, replace(mine, org=OTHER), 1)
 
     assert await database.write(look) is None

@@ -3,17 +3,32 @@ import threading
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import insert, select
-from tests.support.store import ORG, PATIENCE_S, a_conversation, a_scenario, events_of, put_run, said, waits
+from sqlalchemy import event, insert, select
+from tests.support.store import (
+    ORG,
+    PATIENCE_S,
+    a_conversation,
+    a_run,
+    a_scenario,
+    a_version,
+    events_of,
+    put_run,
+    said,
+    waits,
+)
 
+from vivavoce.core.assistant import Version
+from vivavoce.core.run import Run
 from vivavoce.core.scenario import Criterion, Medium, Scenario
 from vivavoce.core.tool import ToolMock
 from vivavoce.storage import conversations, scenarios
+from vivavoce.storage import runs as kept_runs
 from vivavoce.storage.database import Database, Tx
 from vivavoce.storage.page import Window
+from vivavoce.storage.runs import Order
 from vivavoce.storage.scenarios import ScenarioFilter
 from vivavoce.storage.tables import conversations as conversation_rows
-from vivavoce.storage.tables import events, runs
+from vivavoce.storage.tables import events, runs, snapshots
 
 
 async def put(database: Database, *kept: Scenario) -> None:
@@ -45,8 +60,8 @@ async def test_an_overwritten_scenario_is_found_by_what_it_is_now(database: Data
     changed = replace(kept, name="new", suite="new", target="y", medium=Medium.SMS_CHAT)
     await database.write(lambda tx: scenarios.put(tx, ORG, changed))
     assert await database.read(lambda tx: scenarios.get(tx, ORG, kept.id)) == changed
-    assert await database.read(lambda tx: scenarios.get_suite(tx, ORG, "new")) == (changed,)
-    assert await database.read(lambda tx: scenarios.get_suite(tx, ORG, "old")) == (bystander,)
+    assert await database.write(lambda tx: scenarios.get_suite(tx, ORG, "new")) == (changed,)
+    assert await database.write(lambda tx: scenarios.get_suite(tx, ORG, "old")) == (bystander,)
     found = await database.read(lambda tx: scenarios.get_page(tx, ORG, ScenarioFilter(None, "sms_chat", "y"), Window()))
     assert (found.items, found.total) == ((changed,), 1)
 
@@ -99,8 +114,8 @@ async def test_pages_cut_the_list_and_tell_the_whole(database: Database) -> None
 async def test_a_suite_is_in_the_order_it_was_written(database: Database) -> None:
     kept = [a_scenario(suite="s") for _ in range(3)]
     await put(database, *kept)
-    assert await database.read(lambda tx: scenarios.get_suite(tx, ORG, "s")) == tuple(kept)
-    assert await database.read(lambda tx: scenarios.get_suite(tx, ORG, "S")) == ()
+    assert await database.write(lambda tx: scenarios.get_suite(tx, ORG, "s")) == tuple(kept)
+    assert await database.write(lambda tx: scenarios.get_suite(tx, ORG, "S")) == ()
 
 
 async def test_suites_are_named_once_and_in_alphabetical_order(database: Database) -> None:
@@ -156,6 +171,69 @@ async def test_a_scenario_can_be_dropped_while_its_run_is_written(database: Data
     await writing
     assert await dropping
     assert await events_of(database, run) == ()
+
+
+def freeze(tx: Tx, scenario: Scenario, version: Version, other: Version) -> Run:
+    run = a_run(scenario, version_id=version.id)
+    kept_runs.add(tx, ORG, [Order(run, scenario, version, (other,))])
+    return run
+
+
+async def test_what_only_its_runs_had_frozen_goes_with_a_scenario(database: Database) -> None:
+    one, two = a_scenario(), a_scenario()
+    version, other = a_version(), a_version()
+    await put(database, one, two)
+
+    def count(tx: Tx) -> int:
+        return len(tx.execute(select(snapshots.c.digest)).all())
+
+    await database.write(lambda tx: freeze(tx, one, version, other))
+    run = await database.write(lambda tx: freeze(tx, two, version, other))
+    assert await database.read(count) == 4  # both scenarios, the version, and whom it hands over to
+    await database.write(lambda tx: scenarios.drop(tx, ORG, one.id))
+    assert await database.read(count) == 3
+    frozen = await database.read(lambda tx: kept_runs.get_frozen(tx, run.id))
+    assert frozen is not None
+    assert (frozen.version, frozen.others) == (version, (other,))
+    await database.write(lambda tx: scenarios.drop(tx, ORG, two.id))
+    assert await database.read(count) == 0
+
+
+@pytest.mark.parametrize("half_way", ["INSERT INTO runs", "DELETE FROM snapshots"])
+async def test_a_run_keeps_what_the_runs_of_a_dropped_scenario_had_frozen_too(
+    database: Database, half_way: str
+) -> None:
+    """Whoever comes first, the one that makes a run or the one that drops the others, stops before this statement."""
+    gone, left = a_scenario(), a_scenario()
+    version, other = a_version(), a_version()
+    await put(database, gone, left)
+    await database.write(lambda tx: freeze(tx, gone, version, other))
+    reached, go_on = threading.Event(), threading.Event()
+
+    def pause(_connection: object, _cursor: object, statement: str, *_more: object) -> None:
+        if statement.startswith(half_way) and not reached.is_set():
+            reached.set()
+            assert go_on.wait(PATIENCE_S)
+
+    def make(tx: Tx) -> Run | None:
+        return freeze(tx, left, version, other)
+
+    def drop(tx: Tx) -> Run | None:
+        assert scenarios.drop(tx, ORG, gone.id)
+
+    order = (make, drop) if half_way.startswith("INSERT") else (drop, make)
+    event.listen(database._writers, "before_cursor_execute", pause)
+    try:
+        first = asyncio.create_task(database.write(order[0]))
+        assert await asyncio.to_thread(reached.wait, PATIENCE_S)
+        second = asyncio.create_task(database.write(order[1]))
+        await waits(database, second)
+    finally:
+        go_on.set()
+    [run] = filter(None, await asyncio.gather(first, second))
+    frozen = await database.read(lambda tx: kept_runs.get_frozen(tx, run.id))
+    assert frozen is not None
+    assert (frozen.version, frozen.others) == (version, (other,))
 
 
 async def test_a_locked_scenario_is_held_until_the_commit(database: Database) -> None:

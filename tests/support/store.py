@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import URL, NullPool, create_engine, delete, event, make_url, select, text, update
+from sqlalchemy import URL, Connection, NullPool, create_engine, delete, event, make_url, select, text, update
 
 from vivavoce.core.assistant import Assistant, Version
 from vivavoce.core.conversation import Conversation
 from vivavoce.core.event import Event, Message, Speaker
 from vivavoce.core.ids import uuid7
+from vivavoce.core.mind import Mind
 from vivavoce.core.run import Run
 from vivavoce.core.scenario import Criterion, Medium, Scenario
 from vivavoce.core.status import Status
@@ -143,7 +144,7 @@ def database(database_url: str) -> Generator[Database]:
 
 @dataclass
 class Commits:
-    """How many transactions ended in a commit."""
+    """How many transactions of writers ended in a commit."""
 
     count: int = 0
 
@@ -153,8 +154,10 @@ def commits(database: Database) -> Generator[Commits]:
     """Count the commits of the writers while the block lasts."""
     seen = Commits()
 
-    def committed(_connection: object) -> None:
-        seen.count += 1
+    def committed(connection: Connection) -> None:
+        # The readers of a server are the same engine: their looks end in a commit too, and make nothing durable.
+        if not connection.get_execution_options().get("postgresql_readonly"):
+            seen.count += 1
 
     engine = database._writers
     event.listen(engine, "commit", committed)
@@ -182,7 +185,7 @@ _new_id = ids()
 
 
 def a_version(**given: Any) -> Version:
-    """A version with ids of its own; keywords change it."""
+    """A version with ids of its own; keywords change it, and ``model`` names its model."""
     chosen: dict[str, Any] = {
         "id": _new_id(),
         "assistant_id": f"assistant-{_new_id()}",
@@ -190,6 +193,8 @@ def a_version(**given: Any) -> Version:
         "instructions": "Be kind.",
         "created_at": NOW,
     }
+    if "model" in given:
+        given["mind"] = Mind(given.pop("model"))
     return Version(**chosen | given)
 
 

@@ -13,6 +13,9 @@ KEPT_MS = 24 * 60 * 60 * 1000
 """How long an answer is replayed."""
 IN_FLIGHT_MS = 60 * 1000
 """How long a request without an answer counts as running; after that its server is presumed dead."""
+PREPARED_MS = 10 * IN_FLIGHT_MS
+"""The same for work that waits for somebody else first: clients give up after 60 s (contract, section 1.1) and ask
+again, and the work must not be begun anew while it goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,7 @@ class Kept:
 
 
 class KeyTaken(Exception):
-    """Somebody else claimed the key first."""
+    """Somebody else claimed the key."""
 
 
 def _mine(request: Request) -> list[ColumnElement[bool]]:
@@ -48,8 +51,9 @@ def _mine(request: Request) -> list[ColumnElement[bool]]:
     ]
 
 
-def begin(tx: Tx, request: Request, now: Millis) -> Kept | None:
-    """Claim the key: None when this request may go on, otherwise what is known of an earlier one.
+def begin(tx: Tx, request: Request, now: Millis, running_ms: Millis = IN_FLIGHT_MS) -> Kept | None:
+    """Claim the key: None when this request may go on, otherwise what is known of an earlier one, which counts as
+    running for ``running_ms``.
 
     Raises ``KeyTaken`` when another server claims it at the same moment.
     """
@@ -58,7 +62,7 @@ def begin(tx: Tx, request: Request, now: Millis) -> Kept | None:
         delete(answers).where(
             *_mine(request),
             answers.c.status.is_(None),
-            answers.c.created_at < now - IN_FLIGHT_MS,
+            answers.c.created_at < now - running_ms,
         )
     )
     row = tx.execute(select(answers).where(*_mine(request))).first()
@@ -79,11 +83,16 @@ def begin(tx: Tx, request: Request, now: Millis) -> Kept | None:
     return None
 
 
-def finish(tx: Tx, request: Request, status: int, body: str) -> None:
-    """Keep the answer, in the transaction that did the work."""
-    tx.execute(update(answers).where(*_mine(request)).values(status=status, body=body))
+def finish(tx: Tx, request: Request, begun: Millis, status: int, body: str) -> None:
+    """Keep the answer, in the transaction that did the work; ``begun`` is when the key was claimed.
+
+    Raises ``KeyTaken`` where the claim was given up meanwhile: somebody else does the work, and it must be undone here.
+    """
+    claim = (*_mine(request), answers.c.status.is_(None), answers.c.created_at == begun)
+    if not tx.execute(update(answers).where(*claim).values(status=status, body=body)).rowcount:
+        raise KeyTaken(request.key)
 
 
-def forget(tx: Tx, request: Request) -> None:
-    """The request failed; the key may be used again."""
-    tx.execute(delete(answers).where(*_mine(request), answers.c.status.is_(None)))
+def forget(tx: Tx, request: Request, begun: Millis) -> None:
+    """The request failed; the key may be used again, unless it is somebody else's by now."""
+    tx.execute(delete(answers).where(*_mine(request), answers.c.status.is_(None), answers.c.created_at == begun))

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row, func, insert, select, update
+from sqlalchemy import Row, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from vivavoce.core.conversation import Conversation
+from vivavoce.core.conversation import Conversation, Opening
 from vivavoce.core.event import Event, Millis
 from vivavoce.core.filter import Filter
 from vivavoce.core.transcript import Transcript
-from vivavoce.storage.codec import event_codec
+from vivavoce.storage.codec import event_codec, opening_codec
 from vivavoce.storage.database import Tx
 from vivavoce.storage.finding import conditions, orders
 from vivavoce.storage.tables import conversations, events
@@ -21,7 +21,10 @@ class TurnTaken(Exception):
 
 
 def _conversation(row: Row[Any]) -> Conversation:
-    return Conversation(row.id, row.created_at, row.last_message_at, row.name, dict(row.metadata))
+    opening = opening_codec.loads(row.opening) if row.opening else None
+    return Conversation(
+        row.id, row.created_at, row.last_message_at, row.name, dict(row.metadata), opening, row.ended_at
+    )
 
 
 def add(tx: Tx, org: str, wanted: Sequence[Conversation]) -> None:
@@ -34,16 +37,18 @@ def add(tx: Tx, org: str, wanted: Sequence[Conversation]) -> None:
             "metadata": dict(one.metadata),
             "created_at": one.created_at,
             "last_message_at": one.last_message_at,
+            "opening": opening_codec.dumps(one.opening) if one.opening else None,
+            "ended_at": one.ended_at,
         }
         for one in wanted
     ]
     tx.execute(insert(conversations), rows)
 
 
-def get(tx: Tx, org: str, conversation_id: str) -> Conversation | None:
-    """One conversation, or None."""
+def get(tx: Tx, org: str, conversation_id: str, *, lock: bool = False) -> Conversation | None:
+    """One conversation, or None. ``lock`` holds it against other writers until the commit."""
     query = select(conversations).where(conversations.c.org == org, conversations.c.id == conversation_id)
-    row = tx.execute(query).first()
+    row = tx.execute(query.with_for_update() if lock else query).first()
     return _conversation(row) if row else None
 
 
@@ -62,6 +67,36 @@ def set_metadata(tx: Tx, conversation: Conversation) -> None:
     tx.execute(query.values(name=conversation.name, metadata=dict(conversation.metadata)))
 
 
+def set_opening(tx: Tx, conversation_id: str, opening: Opening) -> None:
+    """Keep what it started with."""
+    query = update(conversations).where(conversations.c.id == conversation_id)
+    tx.execute(query.values(opening=opening_codec.dumps(opening)))
+
+
+def set_ended(tx: Tx, conversation_id: str, at: Millis | None) -> None:
+    """It is over; None says that it goes on after all."""
+    tx.execute(update(conversations).where(conversations.c.id == conversation_id).values(ended_at=at))
+
+
+def forget(tx: Tx, conversation_id: str) -> None:
+    """Remove all that was said and all that it started with; the conversation itself stays."""
+    tx.execute(delete(events).where(events.c.conversation_id == conversation_id))
+    tx.execute(update(conversations).where(conversations.c.id == conversation_id).values(opening=None))
+
+
+def is_forgotten(tx: Tx, org: str, conversation_id: str) -> bool:
+    """Whether it is over and nothing of what was said is left."""
+    query = select(conversations.c.ended_at).where(conversations.c.org == org, conversations.c.id == conversation_id)
+    said = select(events.c.turn).where(events.c.conversation_id == conversation_id).limit(1)
+    return tx.execute(query).scalar_one_or_none() is not None and tx.execute(said).first() is None
+
+
+def drop(tx: Tx, org: str, conversation_id: str) -> bool:
+    """Remove a conversation with all that was said. False when there is none."""
+    mine = (conversations.c.org == org, conversations.c.id == conversation_id)
+    return tx.execute(delete(conversations).where(*mine)).rowcount > 0
+
+
 def get_transcript(tx: Tx, conversation_id: str) -> Transcript:
     """Everything that was recorded of it."""
     query = select(events.c.body).where(events.c.conversation_id == conversation_id).order_by(events.c.turn)
@@ -76,12 +111,16 @@ def rows_of(conversation_id: str, first_turn: int, new: Sequence[Event]) -> list
     ]
 
 
-def append(tx: Tx, conversation_id: str, new: Sequence[Event], at: Millis) -> None:
-    """Write events behind those that are there. Raises ``TurnTaken``; the transaction is then of no more use."""
+def append(tx: Tx, conversation_id: str, new: Sequence[Event], at: Millis, *, turn: int | None = None) -> None:
+    """Write events behind those that are there; ``turn`` is how many there should be, where whoever writes knows. Raises
+    ``TurnTaken``, also where it is wrong about that; the transaction is then of no more use."""
     last = select(func.max(events.c.turn)).where(events.c.conversation_id == conversation_id)
     first = tx.execute(last).scalar_one()
+    free = 0 if first is None else first + 1
+    if turn is not None and turn != free:
+        raise TurnTaken(conversation_id)
     if new:
-        rows = rows_of(conversation_id, 0 if first is None else first + 1, new)
+        rows = rows_of(conversation_id, free, new)
         try:
             tx.execute(insert(events), rows)
         except IntegrityError as failure:

@@ -10,6 +10,8 @@ once, not once for each of them.
 """
 
 import asyncio
+import sqlite3
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,7 +20,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -30,6 +32,8 @@ READERS = 4
 SERVER_CONNECTIONS = 16
 MOST_TOGETHER = 200
 """How many units of work share a transaction at most."""
+PATIENCE_S = 30.0
+"""How long a connection to SQLite waits for another one's lock."""
 
 
 DatabaseFailure = SQLAlchemyError
@@ -166,6 +170,24 @@ def connect(url: str) -> Database:
     return Database(readers, writers, ThreadPoolExecutor(READERS, "reader"), ThreadPoolExecutor(1, "writer"))
 
 
+def _write_ahead(cursor: DBAPICursor) -> None:
+    """Turn the file into one with a write-ahead log; it stays one.
+
+    SQLite refuses at once, whatever the busy timeout, when another connection to a new file does the same: both have
+    read it, and would wait for each other.
+    """
+    patient_until = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as failure:
+            if failure.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > patient_until:
+                raise
+            time.sleep(0.01)
+        else:
+            return
+
+
 def _lower(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
@@ -178,8 +200,10 @@ def _sqlite(url: str, size: int, begin: str, *more: str) -> Engine:
     def opened(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
         setattr(connection, "isolation_level", None)  # noqa: B010  # ours to begin; the driver's type does not say it
         cursor = connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout={round(PATIENCE_S * 1000)}")
+        _write_ahead(cursor)
         # FULL: a commit that was reported survives a power cut, not only a crash. Group commit makes it cheap.
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000", "foreign_keys=ON", *more):
+        for pragma in ("synchronous=FULL", "foreign_keys=ON", *more):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
         # Its own knows ASCII only, and patterns that ignore the case of letters are built on it.

@@ -19,6 +19,7 @@ from vivavoce.core.verdict import Outcome, Verdict
 from vivavoce.storage.codec import usage_codec, verdicts_codec
 from vivavoce.storage.conversations import rows_of
 from vivavoce.storage.database import Database, Tx
+from vivavoce.storage.duties import Wanted, want
 from vivavoce.storage.tables import conversations, events, runs
 
 
@@ -36,7 +37,10 @@ class LeaseLost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What one run writes at once: events from a turn on, and/or columns of its row."""
+    """What one run writes at once: events from a turn on, and/or columns of its row.
+
+    ``ended`` says that its conversation is over, ``duties`` are what is to be done then.
+    """
 
     lease: Lease
     at: Millis
@@ -44,6 +48,8 @@ class Entry:
     first_turn: int = 0
     events: tuple[Event, ...] = ()
     changes: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    ended: bool = False
+    duties: tuple[Wanted, ...] = ()
 
 
 def running(lease: Lease, at: Millis) -> Entry:
@@ -57,8 +63,17 @@ def decided(lease: Lease, at: Millis, verdicts: Sequence[Verdict], usage: Usage)
     return Entry(lease, at, changes=changes)
 
 
-def settled(lease: Lease, at: Millis, outcome: Outcome, transcript: Transcript, usage: Usage, story: str) -> Entry:
-    """The run is over, at this cost in all; this gives the lease back."""
+def settled(
+    lease: Lease,
+    at: Millis,
+    outcome: Outcome,
+    transcript: Transcript,
+    usage: Usage,
+    story: str,
+    duties: Sequence[Wanted] = (),
+    finding_id: str | None = None,
+) -> Entry:
+    """The run is over, at this cost in all; this gives the lease back, and its conversation is over."""
     changes = {
         "status": outcome.status.value,
         "fault": outcome.fault.value if outcome.fault else None,
@@ -68,10 +83,11 @@ def settled(lease: Lease, at: Millis, outcome: Outcome, transcript: Transcript, 
         "story": _storable(story),
         "usage": usage_codec.dumps(usage),
         "completed_at": at,
+        "finding_id": finding_id,
         "lease_token": None,
         "lease_until": None,
     }
-    return Entry(lease, at, changes=changes)
+    return Entry(lease, at, changes=changes, ended=True, duties=tuple(duties))
 
 
 def _storable(text: str) -> str:
@@ -143,6 +159,7 @@ def _write(tx: Tx, entries: Sequence[Entry]) -> set[Lease]:
     valid = [one for one in entries if one.lease in held]
     _append(tx, valid)
     _change(tx, valid)
+    _end(tx, [one for one in valid if one.ended])
     return held
 
 
@@ -164,6 +181,23 @@ def _append(tx: Tx, entries: Sequence[Entry]) -> None:
     if rows:
         tx.execute(_insert_events, rows)
         tx.execute(_touch, [{"the_id": one.conversation_id, "the_time": one.at} for one in entries if one.events])
+
+
+_set_ended = (
+    update(conversations)
+    .where(
+        conversations.c.id == select(runs.c.conversation_id).where(runs.c.id == bindparam("the_run")).scalar_subquery()
+    )
+    .values(ended_at=bindparam("the_time"))
+)
+
+
+def _end(tx: Tx, entries: Sequence[Entry]) -> None:
+    if entries:
+        tx.execute(_set_ended, [{"the_run": one.lease.run_id, "the_time": one.at} for one in entries])
+    for one in entries:
+        for duty in one.duties:
+            want(tx, duty)
 
 
 def _change(tx: Tx, entries: Sequence[Entry]) -> None:

@@ -4,19 +4,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, insert, select
+from sqlalchemy import ColumnElement, Row, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from vivavoce.core.assistant import Version
+from vivavoce.core.assistant import Cast, Version
 from vivavoce.core.event import Ending
 from vivavoce.core.run import Run
 from vivavoce.core.scenario import Scenario
 from vivavoce.core.status import Status
 from vivavoce.core.verdict import Fault
-from vivavoce.storage.codec import digest, scenario_codec, usage_codec, verdicts_codec, version_codec
+from vivavoce.storage.codec import digest, scenario_codec, usage_codec, verdicts_codec, version_codec, versions_codec
 from vivavoce.storage.database import Tx
 from vivavoce.storage.page import Page, Window, fetch_page
 from vivavoce.storage.tables import runs, snapshots
+
+_TRIES = 3
+"""How often what was deleted in the very moment in which it was found is kept anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +34,12 @@ class RunFilter:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A run to be made: what it freezes."""
+    """A run to be made: what it freezes. ``others`` are the assistants that the conversation can be handed to."""
 
     run: Run
     scenario: Scenario
     version: Version | None
+    others: tuple[Version, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,14 @@ class Frozen:
     run: Run
     scenario: Scenario
     version: Version | None
+    others: tuple[Version, ...] = ()
+
+    @property
+    def cast(self) -> Cast | None:
+        """Who can speak, where the target is an assistant of this server."""
+        if self.version is None:
+            return None
+        return Cast(self.version, {one.assistant_id: one for one in self.others})
 
 
 def _run(row: Row[Any]) -> Run:
@@ -69,6 +81,7 @@ def _run(row: Row[Any]) -> Run:
         story=row.story,
         talked_ms=row.talked_ms,
         usage=usage_codec.loads(row.usage) if row.usage else None,
+        finding_id=row.finding_id,
     )
 
 
@@ -93,6 +106,7 @@ def add(tx: Tx, org: str, orders: Sequence[Order]) -> None:
             "trigger": order.run.trigger,
             "scenario_digest": freeze(scenario_codec.dumps(order.scenario)),
             "version_digest": freeze(version_codec.dumps(order.version)) if order.version else None,
+            "others_digest": freeze(versions_codec.dumps(order.others)) if order.others else None,
             "version_id": order.run.version_id,
             "criteria": list(order.run.criteria),
             "reason": "",
@@ -111,9 +125,17 @@ def add(tx: Tx, org: str, orders: Sequence[Order]) -> None:
 
 
 def _keep(tx: Tx, bodies: dict[str, str]) -> None:
+    """Every snapshot is there and stays until the commit: who deletes the last run that froze one takes it along."""
     dialect = postgresql if tx.dialect.name == "postgresql" else sqlite
-    values = [{"digest": key, "body": body} for key, body in sorted(bodies.items())]
-    tx.execute(dialect.insert(snapshots).on_conflict_do_nothing(), values)
+    missing = sorted(bodies)
+    for _ in range(_TRIES):
+        values = [{"digest": key, "body": bodies[key]} for key in missing]
+        tx.execute(dialect.insert(snapshots).on_conflict_do_nothing(), values)
+        mine = select(snapshots.c.digest).where(snapshots.c.digest.in_(missing)).order_by(snapshots.c.digest)
+        found = set(tx.execute(mine.with_for_update(read=True, key_share=True)).scalars())
+        missing = [key for key in missing if key not in found]
+        if not missing:
+            return
 
 
 def get(tx: Tx, org: str, run_id: str, scenario_id: str | None = None) -> Run | None:
@@ -125,10 +147,21 @@ def get(tx: Tx, org: str, run_id: str, scenario_id: str | None = None) -> Run | 
     return _run(row) if row else None
 
 
+def holder(tx: Tx, conversation_id: str, *, lock: bool = False) -> str | None:
+    """The id of the run that the conversation belongs to, or None. ``lock`` holds the run until the commit: whoever
+    locks both takes a run before its conversation."""
+    query = select(runs.c.id).where(runs.c.conversation_id == conversation_id).limit(1)
+    return tx.execute(query.with_for_update() if lock else query).scalar_one_or_none()
+
+
 def holds(tx: Tx, conversation_id: str) -> bool:
     """Whether the conversation is a run's."""
-    query = select(runs.c.id).where(runs.c.conversation_id == conversation_id).limit(1)
-    return tx.execute(query).first() is not None
+    return holder(tx, conversation_id) is not None
+
+
+def set_finding(tx: Tx, conversation_id: str, finding_id: str) -> None:
+    """Note what insights will find in the run's conversation."""
+    tx.execute(update(runs).where(runs.c.conversation_id == conversation_id).values(finding_id=finding_id))
 
 
 def get_page(tx: Tx, org: str, wanted: RunFilter, window: Window) -> Page[Run]:
@@ -149,7 +182,7 @@ def get_frozen(tx: Tx, run_id: str) -> Frozen | None:
     row = tx.execute(select(runs).where(runs.c.id == run_id)).first()
     if row is None:
         return None
-    wanted = [key for key in (row.scenario_digest, row.version_digest) if key]
+    wanted = [key for key in (row.scenario_digest, row.version_digest, row.others_digest) if key]
     found = tx.execute(select(snapshots).where(snapshots.c.digest.in_(wanted)))
     bodies = {one.digest: one.body for one in found}
     return Frozen(
@@ -157,4 +190,5 @@ def get_frozen(tx: Tx, run_id: str) -> Frozen | None:
         _run(row),
         scenario_codec.loads(bodies[row.scenario_digest]),
         version_codec.loads(bodies[row.version_digest]) if row.version_digest else None,
+        versions_codec.loads(bodies[row.others_digest]) if row.others_digest else (),
     )

@@ -57,15 +57,17 @@ def drop(tx: Tx, org: str, scenario_id: str) -> bool:
     # In the order in which the journal takes them, a run before its conversation, or both could wait for each other.
     tx.execute(mine.with_for_update())
     tx.execute(driven.order_by(runs.c.id).with_for_update())
-    frozen = select(runs.c.scenario_digest, runs.c.version_digest).where(runs.c.scenario_id == scenario_id)
-    digests = {digest for row in tx.execute(frozen.where(runs.c.org == org)) for digest in row if digest}
+    freezing = (runs.c.scenario_digest, runs.c.version_digest, runs.c.others_digest)
+    frozen = select(*freezing).where(runs.c.org == org, runs.c.scenario_id == scenario_id)
+    digests = {digest for row in tx.execute(frozen) for digest in row if digest}
     tx.execute(delete(conversations).where(conversations.c.org == org, conversations.c.id.in_(talks)))
     done = tx.execute(delete(scenarios).where(scenarios.c.org == org, scenarios.c.id == scenario_id))
-    # What only these runs had frozen goes with them.
-    held = select(runs.c.id).where(
-        or_(runs.c.scenario_digest == snapshots.c.digest, runs.c.version_digest == snapshots.c.digest)
-    )
-    tx.execute(delete(snapshots).where(snapshots.c.digest.in_(digests), ~held.exists()))
+    # What only these runs had frozen goes with them. It is locked first: a run that is made at this moment holds what
+    # it freezes until it can be seen here.
+    alone = snapshots.c.digest.in_(digests)
+    tx.execute(select(snapshots.c.digest).where(alone).order_by(snapshots.c.digest).with_for_update())
+    held = select(runs.c.id).where(or_(*(column == snapshots.c.digest for column in freezing)))
+    tx.execute(delete(snapshots).where(alone, ~held.exists()))
     return done.rowcount > 0
 
 

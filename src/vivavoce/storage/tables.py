@@ -10,10 +10,12 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
     Text,
+    UniqueConstraint,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -47,7 +49,12 @@ assistants = Table(
     Column("main_id", String(64), nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("deleted_at", BigInteger),
+    Column("tags", _json, nullable=False, server_default="[]"),
+    # Where it was imported from: the provider, and its id there.
+    Column("origin", String(64)),
+    Column("origin_id", String(255)),
     Index(None, "org", "id"),
+    Index(None, "org", "origin", "origin_id"),
 )
 
 versions = Table(
@@ -58,6 +65,67 @@ versions = Table(
     Column("position", Integer, nullable=False),
     Column("body", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+)
+
+rollouts = Table(
+    "rollouts",
+    metadata,
+    Column("assistant_id", String(64), ForeignKey("assistants.id", ondelete="CASCADE"), primary_key=True),
+    Column("body", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+)
+
+tools = Table(
+    "tools",
+    metadata,
+    # The shared library.
+    Column("id", String(64), primary_key=True),
+    Column("org", String(64), nullable=False),
+    Column("type", String(64), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Index(None, "org", "id"),
+)
+
+servers = Table(
+    "servers",
+    metadata,
+    # MCP servers.
+    Column("id", String(64), primary_key=True),
+    Column("org", String(64), nullable=False),
+    Column("type", String(32), nullable=False),
+    Column("url", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Index(None, "org", "id"),
+)
+
+connections = Table(
+    "connections",
+    metadata,
+    # An organisation's use of an integration of the catalog; the secret that opens it is kept under its name.
+    Column("id", String(64), primary_key=True),
+    Column("org", String(64), nullable=False),
+    Column("integration_id", String(64), nullable=False),
+    Column("body", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Index(None, "org", "id"),
+)
+
+secrets = Table(
+    "secrets",
+    metadata,
+    # ``sealed`` is what only the server's key opens.
+    Column("id", String(64), primary_key=True),
+    Column("org", String(64), nullable=False),
+    Column("identifier", String(255), nullable=False),
+    Column("type", String(16), nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    UniqueConstraint("org", "identifier"),
 )
 
 scenarios = Table(
@@ -91,6 +159,9 @@ conversations = Table(
     Column("metadata", _json, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("last_message_at", BigInteger, nullable=False),
+    # What it started with (variables, memory); null until it has started. Sealed are those that nobody may read.
+    Column("opening", Text),
+    Column("ended_at", BigInteger),
     Index(None, "org", "id"),
 )
 
@@ -115,6 +186,11 @@ runs = Table(
     Column("trigger", String(32), nullable=False),
     Column("scenario_digest", String(64), ForeignKey("snapshots.digest"), nullable=False),
     Column("version_digest", String(64), ForeignKey("snapshots.digest")),
+    # The other assistants that the conversation can be handed to. Not a foreign key: SQLite would have to copy the
+    # whole table to add one.
+    Column("others_digest", String(64)),
+    # What insights found in its conversation.
+    Column("finding_id", String(64)),
     Column("version_id", String(64)),
     Column("criteria", _json, nullable=False),
     Column("verdicts", Text),
@@ -140,6 +216,7 @@ runs = Table(
     Index(None, "batch_id"),
     Index(None, "scenario_digest"),
     Index(None, "version_digest"),
+    Index(None, "others_digest"),
     Index(None, "conversation_id"),
     Index(None, "status", "lease_until"),
 )
@@ -157,4 +234,139 @@ answers = Table(
     Column("body", Text),
     Column("created_at", BigInteger, nullable=False),
     Index(None, "created_at"),
+)
+
+insights = Table(
+    "insights",
+    metadata,
+    # Questions that are asked of conversations when they are over.
+    Column("id", String(64), primary_key=True),
+    Column("org", String(64), nullable=False),
+    Column("body", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Index(None, "org", "id"),
+)
+
+insight_groups = Table(
+    "insight_groups",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("org", String(64), nullable=False),
+    Column("body", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Index(None, "org", "id"),
+)
+
+insight_members = Table(
+    "insight_members",
+    metadata,
+    Column("group_id", String(64), ForeignKey("insight_groups.id", ondelete="CASCADE"), primary_key=True),
+    Column("insight_id", String(64), ForeignKey("insights.id", ondelete="CASCADE"), primary_key=True),
+    Column("position", Integer, nullable=False),
+    Index(None, "insight_id"),
+)
+
+findings = Table(
+    "findings",
+    metadata,
+    # One group of insights asked of one conversation.
+    Column("id", String(64), primary_key=True),
+    Column("org", String(64), nullable=False),
+    Column("conversation_id", String(64), ForeignKey("conversations.id", ondelete="CASCADE"), nullable=False),
+    Column("group_id", String(64), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("completed_at", BigInteger),
+    Index(None, "org", "created_at"),
+    Index(None, "conversation_id"),
+)
+
+finding_results = Table(
+    "finding_results",
+    metadata,
+    Column("finding_id", String(64), ForeignKey("findings.id", ondelete="CASCADE"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("insight_id", String(64), nullable=False),
+    Column("insight_name", Text, nullable=False),
+    Column("result", Text, nullable=False),
+    Index(None, "insight_id"),
+)
+
+appointments = Table(
+    "appointments",
+    metadata,
+    # Calls and messages that are to go out at their time.
+    Column("id", String(64), primary_key=True),
+    Column("org", String(64), nullable=False),
+    Column("assistant_id", String(64), nullable=False),
+    Column("medium", String(32), nullable=False),
+    Column("due_at", BigInteger, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Index(None, "org", "assistant_id", "due_at"),
+)
+
+texts = Table(
+    "texts",
+    metadata,
+    # Text messages that went out or came in.
+    Column("id", String(64), primary_key=True),
+    Column("org", String(64), nullable=False),
+    Column("conversation_id", String(64)),
+    Column("direction", String(8), nullable=False),
+    Column("medium", String(32), nullable=False),
+    Column("sender", Text, nullable=False),
+    Column("recipient", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("reason", Text, nullable=False),
+    # The provider's own id: what comes in twice is kept once.
+    Column("provider_id", String(255)),
+    Column("created_at", BigInteger, nullable=False),
+    UniqueConstraint("org", "provider_id"),
+    Index(None, "org", "id"),
+    Index(None, "org", "conversation_id"),
+    Index(None, "org", "sender", "recipient", "id"),
+    Index(None, "org", "recipient", "id"),
+)
+
+documents = Table(
+    "documents",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("org", String(64), nullable=False),
+    Column("bucket", String(255), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Index(None, "org", "bucket"),
+)
+
+passages = Table(
+    "passages",
+    metadata,
+    # ``vector`` is little-endian 32-bit floats, of ``model``; null where no model embeds here.
+    Column("document_id", String(64), ForeignKey("documents.id", ondelete="CASCADE"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("text", Text, nullable=False),
+    Column("model", Text),
+    Column("vector", LargeBinary),
+)
+
+duties = Table(
+    "duties",
+    metadata,
+    # What is to be done once at its time, also when no request waits for it. One of a kind for each subject.
+    Column("id", String(64), primary_key=True),
+    Column("org", String(64), nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("subject", String(255), nullable=False),
+    Column("due_at", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("lease_token", String(64)),
+    Column("lease_until", BigInteger),
+    UniqueConstraint("kind", "subject"),
+    Index(None, "due_at"),
 )

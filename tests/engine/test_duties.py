@@ -1,0 +1,163 @@
+"""Duties are done at their time, tried again when they fail, and handed on when their process stops."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import pytest
+from tests.support.store import NOW, ORG, PATIENCE_S, Hand, ids
+
+from vivavoce.engine import duties as engine
+from vivavoce.engine.duties import TRIES, Duties, delay_ms
+from vivavoce.storage import duties
+from vivavoce.storage.database import Database
+from vivavoce.storage.duties import Duty, Wanted
+
+new_id = ids()
+
+
+@dataclass
+class Desk:
+    """Does duties: notes them, and does what the test wants with them."""
+
+    deed: Callable[[Duty], Awaitable[None]] | None = None
+    done: list[Duty] = field(default_factory=list[Duty])
+    _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    async def perform(self, duty: Duty) -> None:
+        self.done.append(duty)
+        async with self._changed:
+            self._changed.notify_all()
+        if self.deed is not None:
+            await self.deed(duty)
+
+    async def has_done(self, count: int) -> None:
+        async with asyncio.timeout(PATIENCE_S), self._changed:
+            await self._changed.wait_for(lambda: len(self.done) >= count)
+
+
+@asynccontextmanager
+async def working(database: Database, desk: Desk, hand: Hand) -> AsyncGenerator[Duties]:
+    worker = Duties(database, hand, new_id, desk.perform)
+    worker.start()
+    try:
+        yield worker
+    finally:
+        await worker.stop()
+
+
+async def keep(database: Database, subject: str, due_at: int = NOW) -> None:
+    await database.write(lambda tx: duties.want(tx, Wanted(new_id(), ORG, "call", subject, due_at)))
+
+
+async def until_empty(database: Database) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while await database.read(duties.next_due) is not None or await left(database):
+            await asyncio.sleep(0.01)
+
+
+async def left(database: Database) -> int:
+    from sqlalchemy import func, select
+
+    from vivavoce.storage.tables import duties as rows
+
+    return await database.read(lambda tx: tx.execute(select(func.count()).select_from(rows)).scalar_one())
+
+
+async def test_what_is_due_is_done_once(database: Database) -> None:
+    desk = Desk()
+    await keep(database, "a")
+    await keep(database, "b", NOW + 1_000_000)
+    async with working(database, desk, Hand()):
+        await desk.has_done(1)
+        async with asyncio.timeout(PATIENCE_S):
+            while await left(database) > 1:
+                await asyncio.sleep(0.01)
+    assert [duty.subject for duty in desk.done] == ["a"]
+
+
+async def test_who_is_woken_looks_at_once(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "LOOK_S", 3600.0)
+    desk = Desk()
+    async with working(database, desk, Hand()) as worker:
+        await keep(database, "first")
+        worker.wake()
+        await desk.has_done(1)
+        await keep(database, "second")
+        worker.wake()
+        await desk.has_done(2)
+
+
+async def test_what_fails_is_tried_again_later(database: Database) -> None:
+    async def fail(duty: Duty) -> None:
+        if duty.attempts == 1:
+            raise RuntimeError("not now")
+
+    desk, hand = Desk(fail), Hand()
+    await keep(database, "a")
+    async with working(database, desk, hand) as worker:
+        await desk.has_done(1)
+        async with asyncio.timeout(PATIENCE_S):
+            while await database.read(duties.next_due) != NOW + delay_ms(1):
+                await asyncio.sleep(0.01)
+        hand.turn(delay_ms(1) / 1000)
+        worker.wake()
+        await desk.has_done(2)
+        await until_empty(database)
+    assert [duty.attempts for duty in desk.done] == [1, 2]
+
+
+async def test_what_always_fails_is_given_up(database: Database) -> None:
+    async def fail(_duty: Duty) -> None:
+        raise RuntimeError("never")
+
+    desk, hand = Desk(fail), Hand()
+    await keep(database, "a")
+    async with working(database, desk, hand) as worker:
+        for tries in range(1, TRIES + 1):
+            await desk.has_done(tries)
+            async with asyncio.timeout(PATIENCE_S):
+                while tries < TRIES and await database.read(duties.next_due) is None:
+                    await asyncio.sleep(0.01)
+            hand.turn(delay_ms(tries) / 1000)
+            worker.wake()
+        await until_empty(database)
+    assert len(desk.done) == TRIES
+
+
+async def test_who_stops_hands_on_what_is_not_done(database: Database) -> None:
+    async def for_ever(_duty: Duty) -> None:
+        await asyncio.Event().wait()
+
+    desk = Desk(for_ever)
+    await keep(database, "a")
+    async with working(database, desk, Hand()):
+        await desk.has_done(1)
+    assert await database.read(duties.next_due) == NOW
+
+
+async def test_many_are_done_a_few_at_a_time(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "AT_ONCE", 3)
+    most = 0
+    running = 0
+
+    async def count(_duty: Duty) -> None:
+        nonlocal most, running
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0)
+        running -= 1
+
+    desk = Desk(count)
+    for number in range(20):
+        await keep(database, f"{number}")
+    async with working(database, desk, Hand()):
+        await desk.has_done(20)
+        await until_empty(database)
+    assert 1 < most <= 3
+
+
+@pytest.mark.parametrize(("attempts", "expected"), [(1, 2_000), (2, 4_000), (5, 32_000), (20, 900_000)])
+def test_the_waits_grow_and_have_an_end(attempts: int, expected: int) -> None:
+    assert delay_ms(attempts) == expected
