@@ -12,6 +12,8 @@ from tests.support.endpoint import Endpoint
 from vivavoce.core.model import ModelFailure, Prompt, PromptLine, Trouble
 from vivavoce.models.config import ModelSettings, Provider
 from vivavoce.models.resolve import COMPATIBLE_VENDORS, OTHER_VENDORS, Models, Role
+from vivavoce.outbound.fetch import open_session
+from vivavoce.outbound.guard import Guard, networks
 
 LOCAL = Provider("local", "http://localhost:8000/v1")
 LOCALS = {"local": LOCAL}
@@ -192,3 +194,160 @@ def test_no_repr_tells_a_key() -> None:
 def test_limits_must_be_positive(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="must be positive"):
         Provider("local", "http://x/v1", **wrong)
+
+
+# --- keys that are lent, fewer attempts, requests handed on, endpoints of users ---------------------------------------
+
+LENT = "sk-somebody-else-s"
+
+
+@pytest.mark.parametrize(
+    ("given", "name", "sent"),
+    [
+        ({}, "local/m", LENT),
+        ({}, "gpt-4o", LENT),
+        ({}, "openai/gpt-4o", LENT),
+        ({"aliases": {"local/m": "local/n"}}, "local/m", LENT),
+        # The vendor of the alias is not whom the key was meant for.
+        ({"aliases": {"gpt-4o": "local/m"}}, "gpt-4o", KEY),
+        ({"aliases": {LLAMA: "local/m"}}, LLAMA, KEY),
+        # Nobody knows whom the key is for.
+        ({"default_model": "local/m"}, None, KEY),
+        ({"default_model": "local/m", "fallback": "default"}, LLAMA, KEY),
+    ],
+)
+async def test_rule_6_9_a_lent_key_goes_to_the_vendor_that_is_named(
+    endpoint: Endpoint, waits: Waits, given: dict[str, Any], name: str | None, sent: str
+) -> None:
+    providers = {
+        "local": Provider("local", endpoint.base_url, KEY),
+        "openai": Provider("openai", endpoint.base_url, KEY),
+    }
+    models = Models(settings(providers=providers, **given), waits.pace)
+    model = models.resolve(name, "assistant", key=LENT)
+    await model.reply(PROMPT)
+    await models.resolve("local/m", "assistant").reply(PROMPT)
+    assert [one["authorization"] for one in endpoint.requests] == [f"Bearer {sent}", f"Bearer {KEY}"]
+    assert LENT not in model.name
+    await models.close()
+
+
+@pytest.mark.parametrize("name", ["openai/gpt-4o", "gpt-4o", "xai/grok-4", "anthropic/claude-haiku-4-5"])
+async def test_a_lent_key_is_enough_where_none_is_configured(name: str) -> None:
+    models = Models(settings())
+    assert models.resolve(name, "assistant", key=LENT).name.endswith(name)
+    with pytest.raises(ModelFailure):
+        models.resolve(name, "assistant")
+    await models.close()
+
+
+async def test_what_was_learnt_of_a_lent_key_is_kept_for_a_while(endpoint: Endpoint, models: Models) -> None:
+    refusal = {"error": {"message": "unknown field: stream_options"}}
+    endpoint.faults = [{"kind": "status", "status": 400, "body": refusal}]
+
+    async def options_sent() -> list[bool]:
+        endpoint.records.clear()
+        async for _ in models.resolve("local/m", "assistant", key="key-0").stream(PROMPT):
+            pass
+        return ["stream_options" in body for body in endpoint.bodies()]
+
+    assert await options_sent() == [True, False]
+    assert await options_sent() == [False]
+    for number in range(1, 600):
+        models.resolve("local/m", "assistant", key=f"key-{number}")
+    assert await options_sent() == [True]  # among so many, the oldest are forgotten
+
+
+async def test_a_key_that_no_header_carries_is_told(models: Models) -> None:
+    with pytest.raises(ModelFailure, match="holds characters"):
+        models.resolve("local/m", "assistant", key="two\nlines")
+
+
+async def test_a_model_may_be_told_to_give_up_sooner(endpoint: Endpoint, models: Models, waits: Waits) -> None:
+    endpoint.faults = [{"kind": "status", "status": 503, "times": -1}]
+    with pytest.raises(ModelFailure, match="after 2 attempts"):
+        await models.resolve("local/m", "assistant", max_attempts=2).reply(PROMPT)
+    with pytest.raises(ModelFailure, match="after 4 attempts"):
+        await models.resolve("local/m", "assistant", max_attempts=9).reply(PROMPT)
+    assert len(endpoint.records) == 6
+
+
+def test_the_default_model_can_be_kept_from_standing_in() -> None:
+    models = Models(settings(fallback="default"))
+    assert models.resolve(LLAMA, "assistant").name == "scripted"
+    with pytest.raises(ModelFailure, match="nobody serves"):
+        models.resolve(LLAMA, "assistant", stand_in=False)
+
+
+@pytest.mark.parametrize(
+    ("given", "name", "expected"),
+    [
+        ({}, None, None),
+        ({"fallback": "default"}, LLAMA, None),
+        ({"providers": LOCALS}, "local/org/m", ("http://localhost:8000/v1", "org/m")),
+        ({"environment": {"ANTHROPIC_API_KEY": KEY}}, "anthropic/c", ("https://api.anthropic.com/v1", "c")),
+        ({"environment": {"GEMINI_API_KEY": KEY}}, "google/g", (OTHER_VENDORS["google"][0], "g")),
+        ({"environment": {"XAI_API_KEY": KEY}}, "xai/g", ("https://api.x.ai/v1", "g")),
+    ],
+)
+async def test_where_requests_are_handed_on_to(
+    given: dict[str, Any], name: str | None, expected: tuple[str, str] | None
+) -> None:
+    way = Models(settings(**given)).relay(name)
+    assert (way and (way[0].provider.base_url, way[1])) == expected
+    if way:
+        lent = Models(settings(**given)).relay(name, key=LENT)
+        assert lent is not None
+        assert lent[0].provider.api_key == LENT
+
+
+def test_nobody_to_hand_a_request_on_to() -> None:
+    with pytest.raises(ModelFailure, match="ANTHROPIC_API_KEY"):
+        Models(settings()).relay("anthropic/claude")
+    with pytest.raises(ModelFailure, match="nobody serves"):
+        Models(settings(fallback="default")).relay(LLAMA, stand_in=False)
+
+
+async def test_an_endpoint_of_a_user_is_reached_through_the_guard(endpoint: Endpoint, models: Models) -> None:
+    async with open_session(Guard(networks(["127.0.0.0/8"]))) as session:
+        model = models.endpoint(session, endpoint.base_url, "m-2", key=LENT, extra={"extra_metadata": {"a": 1}})
+        assert (await model.reply(PROMPT)).usage.model == "127.0.0.1/m-2"
+        async for _ in model.stream(PROMPT):
+            pass
+    assert [one["authorization"] for one in endpoint.requests] == [f"Bearer {LENT}"] * 2
+    assert [(one["model"], one["extra_metadata"]) for one in endpoint.bodies()] == [("m-2", {"a": 1})] * 2
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:1/v1",
+        "http://[::1]:1/v1",
+        "http://169.254.169.254/v1",
+        "ftp://example.com",
+        "",
+        "https://u:p@x",
+    ],
+)
+async def test_an_endpoint_may_not_be_just_anywhere(models: Models, url: str) -> None:
+    async with open_session(Guard()) as session:
+        with pytest.raises(ModelFailure, match="is not asked") as caught:
+            models.endpoint(session, url, "m")
+    assert caught.value.trouble is Trouble.UNRESOLVED
+
+
+async def test_a_name_that_leads_inside_is_refused_when_it_is_asked(endpoint: Endpoint, models: Models) -> None:
+    async with open_session(Guard()) as session:
+        model = models.endpoint(session, f"http://localhost:{endpoint.port}/v1", "m", key=LENT)
+        with pytest.raises(ModelFailure, match="VIVA_ALLOW_NETWORKS") as caught:
+            await model.reply(PROMPT)
+    assert caught.value.trouble is Trouble.UNRESOLVED
+    assert endpoint.records == []
+
+
+async def test_an_endpoint_s_redirect_is_not_followed(endpoint: Endpoint, models: Models) -> None:
+    endpoint.faults = [{"kind": "status", "status": 302, "headers": {"Location": endpoint.base_url}, "times": -1}]
+    async with open_session(Guard(networks(["127.0.0.0/8"]))) as session:
+        with pytest.raises(ModelFailure, match="redirects are not followed"):
+            await models.endpoint(session, endpoint.base_url, "m").reply(PROMPT)
+    assert len(endpoint.records) == 1

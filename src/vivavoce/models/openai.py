@@ -1,6 +1,6 @@
 """Models of OpenAI-compatible endpoints, over a bare HTTP client: this is the hot path of every examination."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, TypeVar
 
@@ -17,7 +17,7 @@ from vivavoce.models.messages import (
     tokens,
     with_instruction,
 )
-from vivavoce.models.pace import Patience, Setback, Tally, patiently
+from vivavoce.models.pace import Setback, Tally, patiently, settled, streamed
 from vivavoce.models.schema import Mismatch, Shape, shape_of
 from vivavoce.models.transport import Mode, Transport, events
 
@@ -33,13 +33,23 @@ _MAX_ECHO_CHARS = 4000
 class OpenAIModel:
     """A model of an OpenAI-compatible endpoint; implements ``vivavoce.core.model.Model``.
 
-    ``model`` is its name there. Attempts, waits, sizes and times are limited as its ``Provider`` says.
+    ``model`` is its name there, ``extra`` goes into every request. Attempts, waits, sizes and times are limited as its
+    ``Provider`` says; ``max_attempts`` may be fewer.
     """
 
-    def __init__(self, transport: Transport, model: str) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        model: str,
+        *,
+        extra: Mapping[str, Any] | None = None,
+        max_attempts: int | None = None,
+    ) -> None:
         self._transport = transport
         self._model = model
         self._name = f"{transport.provider.name}/{model}"
+        self._fixed = {**(extra or {}), "model": model}
+        self._max_attempts = min(max_attempts or transport.provider.max_attempts, transport.provider.max_attempts)
 
     @property
     def name(self) -> str:
@@ -48,54 +58,33 @@ class OpenAIModel:
 
     async def reply(self, prompt: Prompt) -> Reply:
         """The next thing an assistant says or calls. Raises ``ModelFailure``."""
-        tally = Tally()
-        try:
-            completion = await self._complete(to_wire(prompt), calls_in(prompt), tally)
-        except Setback as setback:
-            raise setback.failure(tally.attempts) from None
-        return self._reply(completion, tally)
+        return await settled(lambda tally: self._reply_to(prompt, tally))
 
     async def decide(self, prompt: Prompt, shape: type[T]) -> Answer[T]:
         """One answer of the given dataclass, asked for twice if need be. Raises ``ModelFailure``."""
-        tally = Tally()
-        try:
-            value = await self._decide(prompt, shape_of(shape), tally)
-        except Setback as setback:
-            raise setback.failure(tally.attempts) from None
-        return Answer(value, tally.usage(self._name))
+        return await settled(lambda tally: self._decide(prompt, shape_of(shape), tally))
 
-    async def stream(self, prompt: Prompt) -> AsyncIterator[str | Reply]:
-        """Pieces of text, then the whole ``Reply``. Raises ``ModelFailure``.
+    def stream(self, prompt: Prompt) -> AsyncIterator[str | Reply]:
+        """Pieces of text, then the whole ``Reply``. Raises ``ModelFailure``."""
+        return streamed(
+            lambda tally: self._stream_once(prompt, tally), self._transport.pace, self._max_attempts, self._mended
+        )
 
-        Once text was handed out, nothing is tried again: the listener would hear it twice.
-        """
-        tally = Tally()
-        patience = Patience(self._transport.pace, self._transport.provider.max_attempts)
-        begun = False
-        while True:
-            tally.attempts += 1
-            try:
-                async with aclosing(self._stream_once(prompt, tally)) as items:
-                    async for item in items:
-                        begun = True
-                        yield item
-                return
-            except Setback as setback:
-                try:
-                    if begun:
-                        raise
-                    if self._transport.tells_stream_usage and "stream_options" in setback.message:
-                        self._transport.tells_stream_usage = False
-                    else:
-                        await patience.bear(setback)
-                except Setback as final:
-                    raise final.failure(tally.attempts) from None
+    def _mended(self, setback: Setback) -> bool:
+        """Whether the server refused something that can be left out from now on."""
+        told = self._transport.tells_stream_usage and "stream_options" in setback.message
+        if told:
+            self._transport.tells_stream_usage = False
+        return told
 
-    async def _decide(self, prompt: Prompt, shape: Shape[T], tally: Tally) -> T:
+    async def _reply_to(self, prompt: Prompt, tally: Tally) -> Reply:
+        return self._reply(await self._complete(to_wire(prompt), calls_in(prompt), tally), tally)
+
+    async def _decide(self, prompt: Prompt, shape: Shape[T], tally: Tally) -> Answer[T]:
         messages: list[dict[str, Any]] = to_wire(prompt)["messages"]
         mode, completion = await self._ask_for(shape, messages, tally)
         try:
-            return shape.read(completion.text)
+            return Answer(shape.read(completion.text), tally.usage(self._name))
         except Mismatch as mismatch:
             first = mismatch
         again = {
@@ -113,7 +102,7 @@ class OpenAIModel:
         if first.jsonless and mode == "json_schema" and not completion.cut:
             # The server takes the schema and ignores it: from now on the prompt says it too.
             self._remember("json_object")
-        return value
+        return Answer(value, tally.usage(self._name))
 
     async def _ask_for(
         self, shape: Shape[Any], messages: Sequence[dict[str, Any]], tally: Tally
@@ -139,7 +128,7 @@ class OpenAIModel:
         raise first
 
     async def _complete(self, body: dict[str, Any], earlier_calls: int, tally: Tally) -> Completion:
-        raw = encode({"model": self._model, **body})
+        raw = encode(self._fixed | body)
         transport = self._transport
 
         async def attempt() -> Completion:
@@ -152,11 +141,11 @@ class OpenAIModel:
             except Garbage as garbage:
                 raise transport.garbled(str(garbage)) from None
 
-        return await patiently(attempt, tally, transport.pace, transport.provider.max_attempts)
+        return await patiently(attempt, tally, transport.pace, self._max_attempts)
 
     async def _stream_once(self, prompt: Prompt, tally: Tally) -> AsyncGenerator[str | Reply]:
         transport = self._transport
-        body = {"model": self._model, **to_wire(prompt), "stream": True}
+        body = {**self._fixed, **to_wire(prompt), "stream": True}
         if transport.tells_stream_usage:
             body["stream_options"] = {"include_usage": True}
         pieces = Pieces(calls_in(prompt))

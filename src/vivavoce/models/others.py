@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from vivavoce.core.event import ToolCall
 from vivavoce.core.model import Answer, ModelFailure, Prompt, PromptLine, Reply, Trouble
 from vivavoce.models.messages import encode, mend
-from vivavoce.models.pace import Pace, Patience, Setback, Tally, patiently
+from vivavoce.models.pace import Pace, Setback, Tally, patiently, settled, streamed
 from vivavoce.models.schema import Mismatch, Shape, shape_of
 
 if TYPE_CHECKING:
@@ -105,57 +104,28 @@ class OtherModel:
 
     async def reply(self, prompt: Prompt) -> Reply:
         """The next thing an assistant says or calls. Raises ``ModelFailure``."""
-        tally = Tally()
-        try:
-            return await self._patiently(lambda: self._reply_once(prompt, tally), tally)
-        except Setback as setback:
-            raise setback.failure(tally.attempts) from None
+        return await settled(lambda tally: self._patiently(lambda: self._reply_once(prompt, tally), tally))
 
     async def decide(self, prompt: Prompt, shape: type[T]) -> Answer[T]:
         """One answer of the given dataclass, asked for twice if need be. Raises ``ModelFailure``."""
-        tally = Tally()
-        try:
-            value = await self._decide(prompt, shape_of(shape), tally)
-        except Setback as setback:
-            raise setback.failure(tally.attempts) from None
-        return Answer(value, tally.usage(self._name))
+        return await settled(lambda tally: self._decide(prompt, shape_of(shape), tally))
 
-    async def stream(self, prompt: Prompt) -> AsyncIterator[str | Reply]:
-        """Pieces of text, then the whole ``Reply``. Raises ``ModelFailure``.
-
-        Once text was handed out, nothing is tried again: the listener would hear it twice.
-        """
-        tally = Tally()
-        patience = Patience(self._pace, self._max_attempts)
-        begun = False
-        while True:
-            tally.attempts += 1
-            try:
-                async with aclosing(self._stream_once(prompt, tally)) as items:
-                    async for item in items:
-                        begun = True
-                        yield item
-                return
-            except Setback as setback:
-                try:
-                    if begun:
-                        raise
-                    await patience.bear(setback)
-                except Setback as final:
-                    raise final.failure(tally.attempts) from None
+    def stream(self, prompt: Prompt) -> AsyncIterator[str | Reply]:
+        """Pieces of text, then the whole ``Reply``. Raises ``ModelFailure``."""
+        return streamed(lambda tally: self._stream_once(prompt, tally), self._pace, self._max_attempts)
 
     async def _reply_once(self, prompt: Prompt, tally: Tally) -> Reply:
         response = await self._request(_to_messages(prompt.lines), _offering(prompt), tally)
         return self._read(response, tally)
 
-    async def _decide(self, prompt: Prompt, shape: Shape[T], tally: Tally) -> T:
+    async def _decide(self, prompt: Prompt, shape: Shape[T], tally: Tally) -> Answer[T]:
         from pydantic_ai.messages import ModelRequest, ModelResponse, TextPart, UserPromptPart
 
         parameters = _asking_for(shape)
         messages = _to_messages(prompt.lines)
         words = await self._patiently(lambda: self._answer_once(messages, parameters, shape, tally), tally)
         try:
-            return shape.read(words)
+            return Answer(shape.read(words), tally.usage(self._name))
         except Mismatch as mismatch:
             again = (
                 f"Your answer cannot be used: {mismatch}. Answer again. It must match this JSON Schema: {shape.text}"
@@ -166,7 +136,7 @@ class OtherModel:
         ]
         words = await self._patiently(lambda: self._answer_once(messages, parameters, shape, tally), tally)
         try:
-            return shape.read(words)
+            return Answer(shape.read(words), tally.usage(self._name))
         except Mismatch as mismatch:
             raise self._garbled(f"not a {shape.name}, asked twice: {mismatch}", again=False) from None
 

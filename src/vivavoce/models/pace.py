@@ -3,7 +3,8 @@
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TypeVar
@@ -109,6 +110,47 @@ async def patiently(attempt: Callable[[], Awaitable[R]], tally: Tally, pace: Pac
             return await attempt()
         except Setback as setback:
             await patience.bear(setback)
+
+
+async def settled(work: Callable[[Tally], Awaitable[R]]) -> R:
+    """Do the work with a tally of its own. Raises ``ModelFailure`` for the setback that remains."""
+    tally = Tally()
+    try:
+        return await work(tally)
+    except Setback as setback:
+        raise setback.failure(tally.attempts) from None
+
+
+async def streamed(
+    attempt: Callable[[Tally], AsyncGenerator[R]],
+    pace: Pace,
+    max_attempts: int,
+    mended: Callable[[Setback], bool] = lambda _: False,
+) -> AsyncGenerator[R]:
+    """The items of the first attempt that gives any; ``mended`` says that the next one is another request, which need
+    not wait. Raises ``ModelFailure``.
+
+    Once an item was handed out, nothing is tried again: the listener would hear it twice.
+    """
+    tally = Tally()
+    patience = Patience(pace, max_attempts)
+    begun = False
+    while True:
+        tally.attempts += 1
+        try:
+            async with aclosing(attempt(tally)) as items:
+                async for item in items:
+                    begun = True
+                    yield item
+            return
+        except Setback as setback:
+            try:
+                if begun:
+                    raise
+                if not mended(setback):
+                    await patience.bear(setback)
+            except Setback as final:
+                raise final.failure(tally.attempts) from None
 
 
 def asked_wait(headers: Mapping[str, str], now: float) -> float | None:

@@ -1,20 +1,28 @@
 """From a model's name to a model: aliases, roles, endpoints, vendors, and what to set when nobody serves the name."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal, TypeVar, cast, get_args
 
 import aiohttp
 
 from vivavoce.core.model import Model, ModelFailure, Trouble
+from vivavoce.models.catalogue import Catalogue, Listed
 from vivavoce.models.config import OPENAI_BASE_URL, ModelSettings, Provider
 from vivavoce.models.openai import OpenAIModel
 from vivavoce.models.others import OtherModel, Vendor
 from vivavoce.models.pace import Pace
 from vivavoce.models.scripted import Scripted
 from vivavoce.models.transport import Transport
+from vivavoce.outbound.fetch import Session
+from vivavoce.outbound.guard import Refused, vetted
+
+R = TypeVar("R")
 
 Role = Literal["assistant", "tester", "judge"]
+ROLES: tuple[Role, ...] = get_args(Role)
 
 SCRIPTED = "scripted"
 OPENAI = "openai"
@@ -35,17 +43,31 @@ COMPATIBLE_VENDORS: Mapping[str, tuple[str, tuple[str, ...]]] = MappingProxyType
 )
 """Vendors that speak chat completions: where they are, and the variables that may hold their key."""
 
-OTHER_VENDORS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+OTHER_VENDORS: Mapping[str, tuple[str, tuple[str, ...]]] = MappingProxyType(
     {
-        "anthropic": ("ANTHROPIC_API_KEY",),
-        "cohere": ("CO_API_KEY",),
-        "google": ("GOOGLE_API_KEY", "GEMINI_API_KEY"),
-        "groq": ("GROQ_API_KEY",),
-        "huggingface": ("HF_TOKEN",),
-        "mistral": ("MISTRAL_API_KEY",),
+        "anthropic": ("https://api.anthropic.com/v1", ("ANTHROPIC_API_KEY",)),
+        "cohere": ("https://api.cohere.ai/compatibility/v1", ("CO_API_KEY",)),
+        "google": ("https://generativelanguage.googleapis.com/v1beta/openai", ("GOOGLE_API_KEY", "GEMINI_API_KEY")),
+        "groq": ("https://api.groq.com/openai/v1", ("GROQ_API_KEY",)),
+        "huggingface": ("https://router.huggingface.co/v1", ("HF_TOKEN",)),
+        "mistral": ("https://api.mistral.ai/v1", ("MISTRAL_API_KEY",)),
     }
 )
-"""Vendors that pydantic-ai speaks to, and the variables that may hold their key."""
+"""Vendors that pydantic-ai speaks to: where each takes chat completions as well, for requests that are handed on
+unchanged, and the variables that may hold its key."""
+
+_MAX_LENT = 512
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Who serves a name. Without a provider it is the scripted model; ``variable`` names what holds the key of a vendor
+    that has a protocol of its own, ``lent`` says that somebody else's key is used."""
+
+    provider: Provider | None
+    model: str
+    variable: str = ""
+    lent: bool = False
 
 
 class Models:
@@ -58,23 +80,85 @@ class Models:
         self._settings = settings
         self._pace = pace or Pace()
         self._session: aiohttp.ClientSession | None = None
-        self._transports: dict[str, Transport] = {}
+        self._transports: dict[Provider, Transport] = {}
         self._vendors: dict[str, Vendor] = {}
+        self._lent_transports: dict[object, Transport] = {}
+        self._lent_vendors: dict[object, Vendor] = {}
         self._openai = _openai_provider(settings)
+        self._catalogue = Catalogue(self._pace)
 
-    def resolve(self, name: str | None, role: Role) -> Model:
+    def resolve(
+        self, name: str | None, role: Role, *, key: str = "", max_attempts: int | None = None, stand_in: bool = True
+    ) -> Model:
         """The model of that name, or the role's own when there is no name.
 
-        Raises ``ModelFailure`` with ``UNRESOLVED``; the message names the setting that is missing.
+        ``key`` is sent instead of the configured one, and only to the vendor that the name names: where an alias leads
+        to another, or the default model stands in, the configured key is used. ``max_attempts`` makes it give up
+        sooner than its provider says; ``stand_in`` false keeps the default model from standing in. Raises
+        ``ModelFailure`` with ``UNRESOLVED``; the message names the setting that is missing.
         """
-        return self._serve(self._unaliased(name or self._unset(role)), stand_in=self._stands_in(role))
+        stand_in = stand_in and self._stands_in(role)
+        return self._served(name, role, key, lambda place: self._model(place, max_attempts), stand_in=stand_in)
+
+    def relay(self, name: str | None, *, key: str = "", stand_in: bool = True) -> tuple[Transport, str] | None:
+        """Where chat completions of an assistant's model are handed on to, and its name there; None is the scripted
+        model. Names, keys and failures are those of ``resolve``."""
+
+        def reached(place: _Place) -> tuple[Transport, str] | None:
+            return None if place.provider is None else (self._transport(place.provider, place.lent), place.model)
+
+        return self._served(name, "assistant", key, reached, stand_in=stand_in and self._stands_in("assistant"))
+
+    def endpoint(
+        self,
+        session: Session,
+        base_url: str,
+        model: str,
+        *,
+        key: str = "",
+        extra: Mapping[str, Any] | None = None,
+        max_attempts: int | None = None,
+    ) -> Model:
+        """A model of an endpoint that a user named, reached through the guarded session only.
+
+        ``extra`` goes into every request. Raises ``ModelFailure`` with ``UNRESOLVED`` where its address may not be
+        called, now or, for a name that leads to such an address, when it is asked.
+        """
+        try:
+            host = vetted(session.guard, base_url).host or ""
+        except Refused as refused:
+            raise ModelFailure(Trouble.UNRESOLVED, f"the endpoint of model {model!r} is not asked: {refused}") from None
+        provider = Provider(host, base_url, key)
+
+        transport = _remembered(
+            self._lent_transports,
+            (session, provider),
+            lambda: Transport(provider, lambda: session.client, self._pace),
+        )
+        return OpenAIModel(transport, model, extra=extra, max_attempts=max_attempts)
+
+    async def listed(self) -> tuple[Listed, ...]:
+        """Every model that can be named here: the roles' own, the aliases, the scripted one, and what the providers
+        that can be reached tell of theirs. Never raises."""
+        named = [
+            Listed(name, preferred=role == "assistant") for role in ROLES if self._serves(name := self._unset(role))
+        ]
+        aliases = self._settings.aliases
+        named += [Listed(name, note=f"Served by {aliases[name]}.") for name in aliases if self._serves(name)]
+        named.append(Listed(SCRIPTED, "vivavoce", note="Follows the script in its instructions; no language model."))
+        told = await self._catalogue.told(self._reachable())
+        found: dict[str, Listed] = {}
+        for one in (*named, *told):
+            before = found.get(one.name)
+            found[one.name] = one if before is None else before.with_facts(one)
+        return tuple(found.values())
 
     async def close(self) -> None:
         """Close all connections. Calls that are under way fail."""
         if self._session is not None:
             await self._session.close()
             self._session = None
-        for vendor in self._vendors.values():
+        for vendor in (*self._vendors.values(), *self._lent_vendors.values()):
             await vendor.close()
 
     def _stands_in(self, role: Role) -> bool:
@@ -102,56 +186,101 @@ class Models:
                 raise _unresolved(name, f"VIVA_MODEL_ALIASES goes in a circle: {' -> '.join(hops)}")
         return hops[-1]
 
-    def _serve(self, name: str, *, stand_in: bool) -> Model:
+    def _served(
+        self, name: str | None, role: Role, key: str, use: Callable[[_Place], R], *, stand_in: bool = False
+    ) -> R:
+        target = self._unaliased(name or self._unset(role))
+        mine = key if name and _vendor_of(target) == _vendor_of(name) else ""
         try:
-            return self._found(name)
+            return use(self._place(target, mine))
         except ModelFailure:
             if not stand_in:
                 raise
         # The stand-in itself gets none, or a default that nobody serves would stand in for itself for ever.
-        return self._serve(self._unaliased(self._unset("assistant")), stand_in=False)
+        return use(self._place(self._unaliased(self._unset("assistant")), ""))
 
-    def _found(self, name: str) -> Model:
+    def _serves(self, name: str) -> bool:
+        try:
+            self.resolve(name, "tester")
+        except ModelFailure:
+            return False
+        return True
+
+    def _place(self, name: str, key: str) -> _Place:
         if name == SCRIPTED:
-            return Scripted()
+            return _Place(None, name)
         prefix, slash, rest = name.partition("/")
         if slash and rest:
             if prefix in self._settings.providers or prefix == OPENAI:
-                return self._configured(prefix, rest)
+                return self._configured(prefix, rest, key)
             if prefix in COMPATIBLE_VENDORS or prefix in OTHER_VENDORS:
-                return self._of_vendor(prefix, rest)
-        elif not slash and self._openai is not None:
-            return OpenAIModel(self._transport(self._openai), name)
+                return self._of_vendor(prefix, rest, key)
+        elif not slash and (self._openai is not None or key):
+            return self._configured(OPENAI, name, key)
         raise _unresolved(
             name,
             "nobody serves this name here; map it to one that is served in VIVA_MODEL_ALIASES, name the endpoint that"
             " serves it in VIVA_PROVIDERS, or set VIVA_MODEL_FALLBACK=default to take the default model instead",
         )
 
-    def _configured(self, prefix: str, model: str) -> Model:
+    def _configured(self, prefix: str, model: str, key: str) -> _Place:
         provider = self._openai if prefix == OPENAI else self._settings.providers[prefix]
+        if key:
+            provider = replace(provider or Provider(OPENAI, OPENAI_BASE_URL), api_key=key)
         if provider is None:
             raise _unresolved(f"{prefix}/{model}", "set OPENAI_API_KEY, or OPENAI_BASE_URL for a compatible endpoint")
-        return OpenAIModel(self._transport(provider), model)
+        return _Place(provider, model, lent=bool(key))
 
-    def _of_vendor(self, prefix: str, model: str) -> Model:
-        base_url, variables = COMPATIBLE_VENDORS.get(prefix) or ("", OTHER_VENDORS[prefix])
-        variable = next((each for each in variables if self._settings.environment.get(each)), None)
-        if variable is None:
+    def _of_vendor(self, prefix: str, model: str, key: str) -> _Place:
+        own_protocol = prefix in OTHER_VENDORS
+        base_url, variables = OTHER_VENDORS[prefix] if own_protocol else COMPATIBLE_VENDORS[prefix]
+        variable = next((each for each in variables if self._settings.environment.get(each)), variables[0])
+        given = key or self._settings.environment.get(variable, "")
+        if not given:
             raise _unresolved(f"{prefix}/{model}", f"set {' or '.join(variables)}")
-        key = self._settings.environment[variable]
-        if base_url:
-            return OpenAIModel(self._transport(Provider(prefix, base_url, key)), model)
-        vendor = self._vendors.get(prefix)
-        if vendor is None:
-            vendor = self._vendors[prefix] = Vendor(prefix, variable, key)
-        return OtherModel(vendor.model(model), name=f"{prefix}/{model}", vendor=vendor, pace=self._pace)
+        return _Place(Provider(prefix, base_url, given), model, variable if own_protocol else "", lent=bool(key))
 
-    def _transport(self, provider: Provider) -> Transport:
-        transport = self._transports.get(provider.name)
-        if transport is None:
-            transport = self._transports[provider.name] = Transport(provider, self._open_session, self._pace)
-        return transport
+    def _model(self, place: _Place, max_attempts: int | None) -> Model:
+        if place.provider is None:
+            return Scripted()
+        if not place.variable:
+            return OpenAIModel(self._transport(place.provider, place.lent), place.model, max_attempts=max_attempts)
+        vendor = self._vendor(place.provider, place.variable, place.lent)
+        most = min(max_attempts or place.provider.max_attempts, place.provider.max_attempts)
+        name = f"{vendor.name}/{place.model}"
+        return OtherModel(vendor.model(place.model), name=name, vendor=vendor, max_attempts=most, pace=self._pace)
+
+    def _reachable(self) -> list[tuple[str, Transport]]:
+        """The way to everybody whose address and key are set."""
+        providers = {**self._settings.providers}
+        if self._openai is not None:
+            providers[OPENAI] = self._openai
+        else:
+            providers.pop(OPENAI, None)
+        found: list[tuple[str, Transport]] = []
+        for name in dict.fromkeys((*providers, *COMPATIBLE_VENDORS, *OTHER_VENDORS)):
+            with suppress(ModelFailure):
+                provider = providers.get(name) or self._of_vendor(name, "", "").provider
+                found.append((name, self._transport(cast("Provider", provider))))
+        return found
+
+    def _vendor(self, provider: Provider, variable: str, lent: bool) -> Vendor:
+        if lent:
+            return _remembered(
+                self._lent_vendors, provider, lambda: Vendor(provider.name, "a key that was lent", provider.api_key)
+            )
+        if provider.name not in self._vendors:
+            self._vendors[provider.name] = Vendor(provider.name, variable, provider.api_key)
+        return self._vendors[provider.name]
+
+    def _transport(self, provider: Provider, lent: bool = False) -> Transport:
+        if lent:
+            return _remembered(
+                self._lent_transports, provider, lambda: Transport(provider, self._open_session, self._pace)
+            )
+        if provider not in self._transports:
+            self._transports[provider] = Transport(provider, self._open_session, self._pace)
+        return self._transports[provider]
 
     def _open_session(self) -> aiohttp.ClientSession:
         if self._session is None or self._session.closed:
@@ -160,6 +289,24 @@ class Models:
                 connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=60), cookie_jar=aiohttp.DummyCookieJar()
             )
         return self._session
+
+
+def _remembered(known: dict[object, R], key: object, made: Callable[[], R]) -> R:
+    """What serves a key or an endpoint that is a user's: its limits and what it learnt hold while it is in use.
+
+    The oldest are forgotten, not closed: a call may be under way, and what it holds ends with it.
+    """
+    if key not in known:
+        while len(known) >= _MAX_LENT:
+            del known[next(iter(known))]
+        known[key] = made()
+    return known[key]
+
+
+def _vendor_of(name: str) -> str:
+    """Who a name belongs to; a bare one is OpenAI's."""
+    prefix, slash, _ = name.partition("/")
+    return prefix if slash else OPENAI
 
 
 def _openai_provider(settings: ModelSettings) -> Provider | None:

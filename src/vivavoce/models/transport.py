@@ -13,6 +13,7 @@ from vivavoce.core.model import ModelFailure, Trouble
 from vivavoce.models.config import OPENAI_BASE_URL, Provider
 from vivavoce.models.messages import Garbage, decode
 from vivavoce.models.pace import Pace, Setback, asked_wait
+from vivavoce.outbound.fetch import refusal
 
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
 _MAX_ERROR_BYTES = 64 * 1024
@@ -46,7 +47,8 @@ class Transport:
         self.modes: dict[str, Mode] = {}
         self.tells_stream_usage = True
         self._key = key
-        self._url = _completions_url(provider, has_key=bool(key))
+        self._base = _base_url(provider, has_key=bool(key))
+        self._url = _below(self._base, "chat", "completions")
         self._session = session
         self._free = asyncio.Semaphore(provider.concurrency)
         self._timeout = aiohttp.ClientTimeout(
@@ -58,36 +60,76 @@ class Transport:
 
     async def fetch(self, body: bytes) -> dict[str, Any]:
         """Send a request and read the JSON object that comes back. Raises ``Setback``."""
+        return (await self._whole(body))[1]
+
+    async def whole(self, body: bytes) -> bytes:
+        """Send a request and give the JSON object that comes back as it is written. Raises ``Setback``."""
+        return (await self._whole(body))[0]
+
+    async def pieces(self, body: bytes) -> AsyncGenerator[bytes]:
+        """Send a request and give what comes back as it comes: a server-sent stream, or one JSON object of a server
+        that does not stream. Raises ``Setback``."""
         async with self.open(body) as response:
-            raw = await _read_capped(response)
-            try:
-                return self.checked(_whole(response, raw))
-            except Garbage as garbage:
-                raise self.garbled(str(garbage)) from None
+            if response.content_type == "text/event-stream":
+                async with aclosing(chunks(response)) as parts:
+                    async for part in parts:
+                        yield part
+            else:
+                yield (await self._read(response))[0]
+
+    async def models(self, timeout_s: float) -> list[Any]:
+        """What the provider says of its models, one item each, unchecked. Raises ``Setback``."""
+        timeout = aiohttp.ClientTimeout(total=timeout_s)
+        async with self._asked("GET", _below(self._base, "models"), None, timeout) as response:
+            items = (await self._read(response))[1].get("data")
+        return cast("list[Any]", items) if isinstance(items, list) else []
+
+    async def embed(self, body: bytes) -> dict[str, Any]:
+        """Send a request for vectors and read the JSON object that comes back. Raises ``Setback``."""
+        url = _below(self._base, "embeddings")
+        async with self._free, self._asked("POST", url, body, self._timeout) as response:
+            return (await self._read(response))[1]
 
     @asynccontextmanager
     async def open(self, body: bytes) -> AsyncGenerator[aiohttp.ClientResponse]:
         """Send a request; the block has the answer's head and may read on. Raises ``Setback``, also for the block."""
         data = body if len(body) < _LARGE_BODY_BYTES else io.BytesIO(body)
+        async with self._free, self._asked("POST", self._url, data, self._timeout) as response:
+            yield response
+
+    async def _whole(self, body: bytes) -> tuple[bytes, dict[str, Any]]:
+        async with self.open(body) as response:
+            return await self._read(response)
+
+    async def _read(self, response: aiohttp.ClientResponse) -> tuple[bytes, dict[str, Any]]:
+        raw = await _read_capped(response)
         try:
-            async with (
-                self._free,
-                self._session().post(
-                    self._url, data=data, headers=self._headers, timeout=self._timeout, allow_redirects=False
-                ) as response,
-            ):
+            return raw, self.checked(_whole(response, raw))
+        except Garbage as garbage:
+            raise self.garbled(str(garbage)) from None
+
+    @asynccontextmanager
+    async def _asked(
+        self, method: str, url: URL, data: bytes | io.BytesIO | None, timeout: aiohttp.ClientTimeout
+    ) -> AsyncGenerator[aiohttp.ClientResponse]:
+        try:
+            async with self._session().request(
+                method, url, data=data, headers=self._headers, timeout=timeout, allow_redirects=False
+            ) as response:
                 if response.status != 200:
                     await self._refuse(response)
                 yield response
         except aiohttp.ConnectionTimeoutError:
             raise self._setback("could not be reached: it did not take the connection in time") from None
         except TimeoutError:
-            raise self._setback(f"gave no answer within {self.provider.timeout_s:g} s") from None
+            raise self._setback(f"gave no answer within {timeout.total:g} s") from None
         except aiohttp.ClientPayloadError:
             raise self._setback("broke off in the middle of its answer") from None
         except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError) as error:
             raise self._setback(f"could not be reached securely: {self._scrub(str(error))}", again=False) from None
         except (aiohttp.ClientError, OSError) as error:
+            if (refused := refusal(error)) is not None:
+                raise Setback(Trouble.UNRESOLVED, f"{self._who} is not asked: {refused}", again=False) from None
             why = self._scrub(str(error)) or type(error).__name__
             raise self._setback(f"could not be reached: {why}") from None
 
@@ -244,7 +286,7 @@ def _error_words(body: Mapping[str, Any]) -> tuple[str, str]:
     return (message if isinstance(message, str) else ""), (code if isinstance(code, str) else "")
 
 
-def _completions_url(provider: Provider, *, has_key: bool) -> URL:
+def _base_url(provider: Provider, *, has_key: bool) -> URL:
     try:
         url = URL(provider.base_url or OPENAI_BASE_URL)
     except ValueError:
@@ -253,6 +295,9 @@ def _completions_url(provider: Provider, *, has_key: bool) -> URL:
         raise ModelFailure(
             Trouble.UNRESOLVED, f"the base URL of provider {provider.name!r} is not an http or https address"
         )
-    if has_key:
-        url = url.with_user(None)  # one way of proving who is asking is enough, and two are refused
-    return url.joinpath("chat", "completions").with_query(url.query)
+    # One way of proving who is asking is enough, and two are refused.
+    return url.with_user(None) if has_key else url
+
+
+def _below(base: URL, *parts: str) -> URL:
+    return base.joinpath(*parts).with_query(base.query)
