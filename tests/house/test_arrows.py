@@ -17,7 +17,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "dbos": ("engine",),
     "fastapi": ("api", "web", "app.py"),
     "httpx": (),
-    "httpx2": (),
+    "httpx2": ("tools/mcp_client.py",),
     "jinja2": ("web",),
     "mcp": ("tools",),
     "psycopg": ("storage", "engine"),

@@ -42,10 +42,13 @@ def test_a_long_mismatch_is_cut() -> None:
         {"$ref": "#"},
         {"$schema": ["odd"], "type": "object"},
         {"type": {1, 2}},
+        {"$schema": 5},
+        {"$schema": "http://json-schema.org/draft-03/schema#", "properties": {"a": {"type": "odd"}}},
+        {"properties": {"a": {"multipleOf": 0.5}}, "additionalProperties": {"multipleOf": 1e-300}},
     ],
 )
 def test_a_schema_that_cannot_be_used_is_not_checked_against(schema: dict[str, Any]) -> None:
-    assert mismatch(schema, {"a": 1}) is None
+    assert mismatch(schema, {"a": 1, "b": 10**400}) is None
 
 
 def test_references_within_the_schema_work() -> None:
@@ -76,3 +79,23 @@ WORDS = st.sampled_from(["type", "properties", "required", "items", "$ref", "enu
 @given(st.dictionaries(WORDS, JSON), JSON)
 def test_nothing_raises(schema: dict[str, Any], value: Any) -> None:
     assert isinstance(mismatch(schema, {"a": value}), str | None)
+
+
+def test_references_that_multiply_come_to_an_end() -> None:
+    """A schema of a page can ask for more steps than there is time; servers of others send schemas too."""
+    both = {f"d{n}": {"allOf": [{"$ref": f"#/$defs/d{n + 1}"}] * 2} for n in range(40)}
+    for keyword in ("unevaluatedProperties", "additionalProperties"):
+        schema = {"$ref": "#/$defs/d0", keyword: False, "$defs": {**both, "d40": {"type": "object"}}}
+        began = time.monotonic()
+        mismatch(schema, {"a": 1})
+        assert time.monotonic() - began < 20
+
+
+def test_many_items_are_told_apart_quickly() -> None:
+    schema = {"properties": {"a": {"uniqueItems": True}}}
+    began = time.monotonic()
+    items = [{"n": n} for n in range(20_000)]
+    assert mismatch(schema, {"a": items}) is None
+    assert mismatch(schema, {"a": [*items, {"n": 0}]}) == "a: items are not all different"
+    assert mismatch({"properties": {"a": {"uniqueItems": False}}}, {"a": [1, 1]}) is None
+    assert time.monotonic() - began < 10

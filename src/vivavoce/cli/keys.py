@@ -11,11 +11,11 @@ import typer
 
 from vivavoce.cli import options
 
-app = typer.Typer(help="API keys: create, list, revoke.", no_args_is_help=True)
+app = typer.Typer(help="API keys: create, list, revoke; and the key of outgoing webhooks.", no_args_is_help=True)
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-def _with_database(work: Callable[[Any], Awaitable[None]], *, new: bool = False, **given: Any) -> None:
+def with_database(work: Callable[[Any], Awaitable[None]], *, new: bool = False, **given: Any) -> None:
     """Do the work with the database open. Only ``new`` may make one: a mistyped directory is no empty database."""
     from vivavoce.app import database
     from vivavoce.storage.database import DatabaseUnreachable
@@ -55,7 +55,7 @@ def create(
         key, secret = await keys.create(opened, clock, new_id, secrets.token_urlsafe, name)
         typer.echo(json.dumps({"id": key.id, "name": key.name, "key": secret}) if as_json else secret)
 
-    _with_database(work, new=True, data_dir=data_dir, database_url=database_url)
+    with_database(work, new=True, data_dir=data_dir, database_url=database_url)
 
 
 @app.command("list")
@@ -76,7 +76,7 @@ def get_all(data_dir: options.DataDir = None, database_url: options.DatabaseUrl 
                 state = "revoked" if key.revoked_at else "active"
                 typer.echo(f"{key.id}  …{key.hint}  {made}  {state:8}  {key.name}")
 
-    _with_database(work, data_dir=data_dir, database_url=database_url)
+    with_database(work, data_dir=data_dir, database_url=database_url)
 
 
 @app.command("revoke")
@@ -101,4 +101,20 @@ def revoke(
             raise typer.Exit(2) from failure
         typer.echo(f"Revoked {key_id}.")
 
-    _with_database(work, data_dir=data_dir, database_url=database_url)
+    with_database(work, data_dir=data_dir, database_url=database_url)
+
+
+@app.command("webhooks")
+def webhooks(data_dir: options.DataDir = None, database_url: options.DatabaseUrl = None) -> None:
+    """Print the public key (Ed25519, base64) with which receivers check this server's webhooks.
+
+    Example: viva keys webhooks
+    """
+    from vivavoce.app import signer
+    from vivavoce.services.errors import Rejected
+
+    try:
+        typer.echo(signer(options.settings(data_dir=data_dir, database_url=database_url)).public_key)
+    except (Rejected, OSError) as failure:
+        typer.echo(f"{failure}", err=True)
+        raise typer.Exit(2) from failure

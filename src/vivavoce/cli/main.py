@@ -3,7 +3,7 @@
 import typer
 
 from vivavoce import __version__
-from vivavoce.cli import demo, keys, serve
+from vivavoce.cli import connect, demo, documents, keys, serve
 
 app = typer.Typer(
     name="viva",
@@ -27,7 +27,9 @@ def root(version: bool = typer.Option(False, "--version", callback=_version, is_
 
 app.command("serve")(serve.serve)
 app.command("demo")(demo.demo)
+app.command("connect")(connect.connect)
 app.add_typer(keys.app, name="keys")
+app.add_typer(documents.app, name="documents")
 
 
 def main() -> None:

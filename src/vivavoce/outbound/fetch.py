@@ -4,7 +4,7 @@ import asyncio
 import re
 import socket
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Literal, NoReturn
@@ -48,6 +48,20 @@ class Fetched:
 
 
 @dataclass(frozen=True, slots=True)
+class Begun:
+    """An answer whose body is still to come. Header names are in lower case.
+
+    ``pieces`` gives the body as it arrives and raises ``Unreachable``. ``close`` must be called, at any time, and may
+    be called again.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    pieces: AsyncIterator[bytes]
+    close: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
 class Session:
     """Pooled connections behind one guard. Made by ``open_session``; ``ticks`` are monotonic seconds."""
 
@@ -72,7 +86,10 @@ class _GuardedResolver(AbstractResolver):
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
         """As the interface says; a host without a permitted address is an ``OSError``."""
-        found = await self._inner.resolve(host, port, family)
+        try:
+            found = await self._inner.resolve(host, port, family)
+        except UnicodeError:  # an empty label, or one that is too long; connectors expect only this of resolvers
+            raise OSError("no name can be written like this") from None
         kept = [each for each in found if permits(self._guard, each["host"])]
         if found and not kept:
             raise _Blocked(not_public(host))
@@ -146,11 +163,60 @@ async def fetch(
             took_ms = round((session.ticks() - began) * 1000)
             return Fetched(answer.status, {k.lower(): v for k, v in answer.headers.items()}, content, took_ms)
     except TimeoutError:
-        raise Unreachable("timeout", f"no answer from {shown(url)} within {timeout_s:g} seconds") from None
+        raise _too_late(url, timeout_s) from None
     except aiohttp.InvalidURL:
         raise Refused("this URL's host is not written in the usual form") from None
     except (aiohttp.ClientError, OSError) as error:
         _give_up(error, url)
+
+
+async def begin(
+    session: Session,
+    method: str,
+    url: str,
+    *,
+    headers: Mapping[str, str],
+    body: bytes | None,
+    timeout_s: float,
+    max_bytes: int,
+) -> Begun:
+    """As ``fetch``, for an answer that is read while it is being written; reading it raises ``Unreachable`` too."""
+    target = vetted(session.guard, url)
+    _check_head(method, headers)
+    timeout = aiohttp.ClientTimeout(total=timeout_s)
+    try:
+        answer = await session.client.request(
+            method, target, headers=headers, data=body, allow_redirects=False, timeout=timeout
+        )
+    except TimeoutError:
+        raise _too_late(url, timeout_s) from None
+    except aiohttp.InvalidURL:
+        raise Refused("this URL's host is not written in the usual form") from None
+    except (aiohttp.ClientError, OSError) as error:
+        _give_up(error, url)
+
+    async def pieces() -> AsyncIterator[bytes]:
+        left = max_bytes
+        try:
+            async for piece in answer.content.iter_any():
+                left -= len(piece)
+                if left < 0:
+                    raise _too_large(url, max_bytes)
+                yield piece
+        except TimeoutError:
+            raise _too_late(url, timeout_s) from None
+        except (aiohttp.ClientError, OSError) as error:
+            _give_up(error, url)
+
+    return Begun(answer.status, {k.lower(): v for k, v in answer.headers.items()}, pieces(), answer.close)
+
+
+def _too_late(url: str, timeout_s: float) -> Unreachable:
+    return Unreachable("timeout", f"no answer from {shown(url)} within {timeout_s:g} seconds")
+
+
+def _too_large(url: str, max_bytes: int) -> Unreachable:
+    return Unreachable("too_large", f"the answer of {shown(url)} is larger than {max_bytes} bytes")
 
 
 def shown(url: str) -> str:
@@ -185,13 +251,18 @@ async def _read(answer: aiohttp.ClientResponse, max_bytes: int, target: URL) -> 
                 break
         else:
             return bytes(content)
-    raise Unreachable("too_large", f"the answer of {shown(str(target))} is larger than {max_bytes} bytes")
+    raise _too_large(str(target), max_bytes)
+
+
+def refusal(error: aiohttp.ClientError | OSError) -> Refused | None:
+    """The guard's no, where that is why a session's client made no connection."""
+    cause: BaseException = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    return Refused(str(cause)) if isinstance(cause, _Blocked) else None
 
 
 def _give_up(error: aiohttp.ClientError | OSError, url: str) -> NoReturn:
-    cause: BaseException = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
-    if isinstance(cause, _Blocked):
-        raise Refused(str(cause)) from None
+    if (refused := refusal(error)) is not None:
+        raise refused from None
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         raise Unreachable("connect", f"the name of {shown(url)} is not known") from None
     if isinstance(error, aiohttp.ClientSSLError):

@@ -3,20 +3,27 @@
 The rules are those of section 3 of the assistants contract.
 """
 
+import asyncio
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, cast
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from vivavoce.assistant.offer import offered_parameters, property_schemas
 from vivavoce.assistant.ports import ToolOutput
-from vivavoce.assistant.variables import as_text, render
+from vivavoce.assistant.variables import as_text
 from vivavoce.core.tool import WebhookTool
 from vivavoce.outbound.answer import json_of, text_of
 from vivavoce.outbound.fetch import Fetched, Session, Unreachable, fetch
 from vivavoce.outbound.guard import Refused
 from vivavoce.tools.arguments import mismatch
+from vivavoce.tools.reach import ALONE, Reach
+from vivavoce.tools.secrets import NoSecret, filled, hidden, opened
+
+Fill = Callable[[str], str]
+"""Fills a template."""
 
 MODEL_READS = 64 * 1024
 """Characters of an answer that the model is given; the rest is cut, and the cut is told."""
@@ -24,67 +31,132 @@ MODEL_READS = 64 * 1024
 MAX_BYTES = 1024 * 1024
 """Bytes of an answer that are read at all."""
 
+SUBMITTED = "Submitted"
+"""What the model is told of a call that goes on without it (contract, section 3)."""
+
 _BODILESS = ("GET", "HEAD")
 _PLACEHOLDER = re.compile(r"(?<!\{)\{([^{}]+)\}(?!\})")
 
 
-class _Unusable(Exception):
+class Unusable(Exception):
     """The request cannot be put together; the message is for the model."""
 
 
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request that is ready to go; names of headers are in lower case."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes | None
+
+
 async def call_webhook(
-    session: Session, tool: WebhookTool, arguments: Mapping[str, Any], *, key: str, variables: Mapping[str, str]
+    session: Session,
+    tool: WebhookTool,
+    arguments: Mapping[str, Any],
+    *,
+    key: str,
+    variables: Mapping[str, str],
+    reach: Reach = ALONE,
 ) -> ToolOutput:
     """Call the tool once. ``key`` goes along as ``Idempotency-Key`` except with GET. Never raises for what
-    the other side, the network or the model does: the output then says what went wrong."""
+    the other side, the network or the model does: the output then says what went wrong.
+
+    A tool that is not waited for is told to be submitted when it has not answered in its time, and goes on; what it
+    answers then is read by nobody.
+    """
     wrong = mismatch(offered_parameters(tool), arguments)
     if wrong is not None:
-        return ToolOutput(f"The tool was not called, because its arguments do not fit: {wrong}", ok=False)
-    method = tool.method.upper()
+        return ToolOutput(misfit(wrong), ok=False)
     try:
-        url = _url(tool, arguments, variables)
-        body = None if method in _BODILESS else _body(tool, arguments, variables)
-        if method == "DELETE" and not body:
-            body = None
-        fetched = await fetch(
-            session,
-            method,
-            url,
-            headers=_headers(tool, variables, has_body=body is not None, key=None if method in _BODILESS else key),
-            body=None if body is None else json.dumps(body, ensure_ascii=False).encode(errors="replace"),
-            timeout_s=tool.timeout_ms / 1000,
-            max_bytes=MAX_BYTES,
-        )
-    except _Unusable as error:
-        return ToolOutput(f"The tool was not called: {error}.", ok=False)
-    except Refused:
-        return ToolOutput("The tool was not called: its address may not be called from here.", ok=False)
-    except Unreachable as error:
-        return ToolOutput(_failure(error, tool.timeout_ms), ok=False)
-    return _output(tool, fetched)
+        secrets = await opened(templates(tool), reach)
+        request = prepare(tool, arguments, variables, secrets, key, reach)
+    except (Unusable, NoSecret) as error:
+        return ToolOutput(uncalled(str(error)), ok=False)
+    work = _exchange(session, tool, request, secrets)
+    if tool.waits_ms is None or reach.background is None:
+        return await work
+    task = reach.background.start(work)
+    done, _ = await asyncio.wait({task}, timeout=tool.waits_ms / 1000)
+    return task.result() if done else ToolOutput(SUBMITTED, ok=True)
 
 
-def _url(tool: WebhookTool, arguments: Mapping[str, Any], variables: Mapping[str, str]) -> str:
+async def _exchange(session: Session, tool: WebhookTool, request: Request, secrets: Mapping[str, str]) -> ToolOutput:
+    try:
+        fetched = await send(session, request, tool.timeout_ms)
+    except (Refused, Unreachable) as error:
+        return ToolOutput(hidden(failure(error, tool.timeout_ms), secrets), ok=False)
+    output = _output(tool, fetched)
+    kept = {name: hidden(value, secrets) for name, value in output.variables.items()}
+    return replace(output, text=hidden(output.text, secrets), variables=kept)
+
+
+async def send(session: Session, request: Request, timeout_ms: int) -> Fetched:
+    """Make the request. Raises ``Refused`` and ``Unreachable``."""
+    return await fetch(
+        session,
+        request.method,
+        request.url,
+        headers=request.headers,
+        body=request.body,
+        timeout_s=timeout_ms / 1000,
+        max_bytes=MAX_BYTES,
+    )
+
+
+def templates(tool: WebhookTool) -> tuple[Any, ...]:
+    """Everything in it that may name secrets."""
+    return tool.url, [header.value for header in tool.headers], tool.preset_query, tool.preset_body
+
+
+def prepare(
+    tool: WebhookTool,
+    arguments: Mapping[str, Any],
+    variables: Mapping[str, str],
+    secrets: Mapping[str, str],
+    key: str,
+    reach: Reach = ALONE,
+) -> Request:
+    """The request for these arguments. Raises ``Unusable``."""
+
+    def fill(template: str) -> str:
+        return filled(template, variables, secrets)
+
+    method = tool.method.upper()
+    url = _url(tool, arguments, fill)
+    given = None if method in _BODILESS else _body(tool, arguments, fill)
+    if method == "DELETE" and not given:
+        given = None
+    body = None if given is None else json.dumps(given, ensure_ascii=False).encode(errors="replace")
+    headers = _headers(tool, fill, has_body=body is not None, key=None if method in _BODILESS else key)
+    # Signed last: a signature that an author could replace would say nothing.
+    if reach.sign is not None:
+        headers |= {name.lower(): value for name, value in reach.sign(body or b"").items()}
+    return Request(method, url, headers, body)
+
+
+def _url(tool: WebhookTool, arguments: Mapping[str, Any], fill: Fill) -> str:
     # Variables first: what the model fills in must never be read as a template.
     path_names = property_schemas(tool.path_parameters)
 
-    def filled(place: re.Match[str]) -> str:
+    def placed(place: re.Match[str]) -> str:
         name = place[1]
         if name not in path_names:
             return place[0]
         text = as_text(arguments.get(name))
         if not text.strip("."):  # dots would leave the folder, and nothing at all would name another resource
-            raise _Unusable(f"its address needs a value for {name}")
+            raise Unusable(f"its address needs a value for {name}")
         return quote(text, safe="", errors="replace")
 
-    url = _PLACEHOLDER.sub(filled, render(tool.url, variables))
+    url = _PLACEHOLDER.sub(placed, fill(tool.url))
     fixed = {name for name, _ in parse_qsl(_query_of(url), keep_blank_values=True)}
-    hidden = fixed | set(tool.preset_query)
+    hidden_names = fixed | set(tool.preset_query)
+    asked = property_schemas(tool.query_parameters)
     pairs = [
-        *_pairs(
-            (n, arguments[n]) for n in property_schemas(tool.query_parameters) if n in arguments and n not in hidden
-        ),
-        *_pairs(_rendered(tool.preset_query, variables).items()),
+        *_pairs((name, arguments[name]) for name in asked if name in arguments and name not in hidden_names),
+        *_pairs(_rendered(tool.preset_query, fill).items()),
     ]
     if not pairs:
         return url
@@ -96,7 +168,7 @@ def _query_of(url: str) -> str:
     try:
         return urlsplit(url).query
     except ValueError:
-        raise _Unusable("its address is not a URL") from None
+        raise Unusable("its address is not a URL") from None
 
 
 def _pairs(items: Iterable[tuple[str, Any]]) -> list[tuple[str, str]]:
@@ -108,7 +180,7 @@ def _pairs(items: Iterable[tuple[str, Any]]) -> list[tuple[str, str]]:
     return found
 
 
-def _body(tool: WebhookTool, arguments: Mapping[str, Any], variables: Mapping[str, str]) -> dict[str, Any]:
+def _body(tool: WebhookTool, arguments: Mapping[str, Any], fill: Fill) -> dict[str, Any]:
     """What the body's schema names, and what no schema names where the tool has a body at all."""
     elsewhere = {*property_schemas(tool.path_parameters), *property_schemas(tool.query_parameters)}
     here = property_schemas(tool.body_parameters)
@@ -117,23 +189,23 @@ def _body(tool: WebhookTool, arguments: Mapping[str, Any], variables: Mapping[st
         for name, value in arguments.items()
         if name in here or (tool.body_parameters is not None and name not in elsewhere)
     }
-    return chosen | _rendered(tool.preset_body, variables)
+    return chosen | _rendered(tool.preset_body, fill)
 
 
-def _headers(tool: WebhookTool, variables: Mapping[str, str], *, has_body: bool, key: str | None) -> dict[str, str]:
+def _headers(tool: WebhookTool, fill: Fill, *, has_body: bool, key: str | None) -> dict[str, str]:
     """The author's headers win over ours, whatever the case of their letters."""
     headers = {"accept": "application/json, text/*;q=0.9, */*;q=0.5"}
     if has_body:
         headers["content-type"] = "application/json"
     if key is not None:
         headers["idempotency-key"] = key
-    return headers | {header.name.lower(): render(header.value, variables) for header in tool.headers}
+    return headers | {header.name.lower(): fill(header.value) for header in tool.headers}
 
 
-def _rendered(values: Mapping[str, Any], variables: Mapping[str, str]) -> dict[str, Any]:
+def _rendered(values: Mapping[str, Any], fill: Fill) -> dict[str, Any]:
     def deep(value: Any) -> Any:
         if isinstance(value, str):
-            return render(value, variables)
+            return fill(value)
         if isinstance(value, Mapping):
             return {name: deep(each) for name, each in cast("Mapping[str, Any]", value).items()}
         if isinstance(value, list | tuple):
@@ -177,7 +249,20 @@ def _at(value: Any, path: Iterable[str]) -> Any:
     return value
 
 
-def _failure(error: Unreachable, timeout_ms: int) -> str:
+def misfit(wrong: str) -> str:
+    """What is told of arguments that do not fit."""
+    return f"The tool was not called, because its arguments do not fit: {wrong}"
+
+
+def uncalled(why: str) -> str:
+    """What is told of a call that could not be made."""
+    return f"The tool was not called: {why}."
+
+
+def failure(error: Refused | Unreachable, timeout_ms: int) -> str:
+    """What is told of a call without an answer."""
+    if isinstance(error, Refused):
+        return uncalled("its address may not be called from here")
     if error.kind == "timeout":
         return f"The tool did not answer within {timeout_ms / 1000:g} seconds."
     if error.kind == "too_large":
