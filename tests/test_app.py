@@ -3,6 +3,8 @@
 import asyncio
 import json
 import logging
+import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Any
 import pytest
 from starlette.types import ASGIApp, Message
 
+from tests.support.server import MAIN, environment
 from tests.support.store import KINDS, PATIENCE_S, a_scenario, a_version, new_postgres
 from vivavoce import __version__
 from vivavoce.app import House, application, house
@@ -19,6 +22,7 @@ from vivavoce.core.status import Status
 from vivavoce.directory import DirectoryBusy
 from vivavoce.engine.leases import Job
 from vivavoce.services import assistants, keys, runs, scenarios
+from vivavoce.services.errors import Rejected
 from vivavoce.services.keys import ORG
 from vivavoce.settings import Settings
 
@@ -101,7 +105,7 @@ async def passed(opened: House) -> None:
     """A run is triggered, handed over, driven and settled."""
     ctx = opened.context
     draft = a_version(instructions='on hear /(.*)/: say "in the post"', model="scripted")
-    assistant = await ctx.database.write(lambda tx: assistants.create(ctx, tx, ORG, draft))
+    assistant = await ctx.database.write(lambda tx: assistants.create(ctx, tx, ORG, draft, lambda _: None))
     brief = 'on start: say "where is it?"\non hear "post": hang up'
     test = a_scenario(target=assistant.id, brief=brief, criteria=())
     scenario = await ctx.database.write(lambda tx: scenarios.create(ctx, tx, ORG, test))
@@ -122,7 +126,7 @@ async def test_the_worker_of_the_house_drives_runs(tmp_path: Path, kind: str) ->
             await passed(opened)
         return
     with new_postgres() as url:
-        settings = Settings(data_dir=tmp_path, database_url=url)  # type: ignore[arg-type]
+        settings = Settings(data_dir=tmp_path, database_url=url, secret_key="k")  # type: ignore[arg-type]
         async with house(settings) as opened:
             await passed(opened)
         # Several may share a server, and then the directory belongs to nobody.
@@ -134,7 +138,7 @@ async def test_a_database_that_is_away_stops_the_start(tmp_path: Path) -> None:
     address = "postgresql://nobody@127.0.0.1:1/none?connect_timeout=2"
     logging.getLogger("dbos").setLevel(logging.CRITICAL)
     with pytest.raises(Exception, match="connection"):
-        async with house(Settings(data_dir=tmp_path, database_url=address)):  # type: ignore[arg-type]
+        async with house(Settings(data_dir=tmp_path, database_url=address, secret_key="k")):  # type: ignore[arg-type]
             raise AssertionError("it started")
 
 
@@ -143,3 +147,27 @@ def test_the_clock_is_the_systems() -> None:
     first, ticks = clock.now(), clock.ticks()
     assert 1_700_000_000_000 < first <= clock.now()
     assert ticks <= clock.ticks()
+
+
+async def test_servers_of_one_postgresql_are_told_to_share_a_key(tmp_path: Path) -> None:
+    with pytest.raises(Rejected, match="VIVA_SECRET_KEY"):
+        async with house(Settings(data_dir=tmp_path, database_url="postgresql://h/d")):  # type: ignore[arg-type]
+            raise AssertionError("it started")
+
+
+async def test_a_secret_key_is_made_once_and_for_the_owner_only(tmp_path: Path) -> None:
+    async with house(Settings(data_dir=tmp_path)) as opened:
+        first = opened.context.signer.public_key
+    assert (tmp_path / "secret.key").stat().st_mode & 0o777 == 0o600
+    async with house(Settings(data_dir=tmp_path)) as opened:
+        assert opened.context.signer.public_key == first
+    shown = subprocess.run(
+        [sys.executable, "-c", MAIN, "keys", "webhooks", "--data-dir", str(tmp_path)],
+        env=environment({}),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert shown.stdout.strip() == first
+    async with house(Settings(data_dir=tmp_path, secret_key="another")) as opened:  # type: ignore[arg-type]
+        assert opened.context.signer.public_key != first

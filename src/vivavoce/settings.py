@@ -46,6 +46,15 @@ class Settings(BaseSettings):
     model_aliases: dict[str, str] = {}
     providers: dict[str, ProviderSetting] = {}
 
+    secret_key: SecretStr | None = None
+    messenger: str = "loopback"
+    messenger_url: str = ""
+    messenger_key: SecretStr | None = None
+    messenger_public_key: str = ""
+    import_urls: dict[str, str] = {}
+    embedding_model: str | None = None
+    public_url: str = ""
+
     allow_networks: Annotated[tuple[str, ...], NoDecode] = ()
     numbers: dict[str, str] = {}
 
@@ -54,6 +63,7 @@ class Settings(BaseSettings):
     worker_concurrency: int = Field(default=256, ge=1, le=5000)
     turn_limit: int = Field(default=40, ge=1, le=1000)
     max_duration_seconds: int = Field(default=600, ge=1, le=3600)
+    idle_minutes: int = Field(default=30, ge=1, le=10_000_000)
     log_format: Literal["text", "json"] = "text"
 
     @field_validator("database_url")

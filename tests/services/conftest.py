@@ -3,14 +3,17 @@ from collections.abc import AsyncGenerator
 import pytest
 from tests.support.store import Hand, database, database_url, ids, postgres_shared, sqlite_template
 
+from vivavoce.channels.messenger import Loopback
 from vivavoce.models.config import ModelSettings
 from vivavoce.models.resolve import Models
 from vivavoce.outbound.fetch import open_session
 from vivavoce.outbound.guard import Guard
+from vivavoce.outbound.signing import Signer
 from vivavoce.services.context import Context, Limits
 from vivavoce.services.turns import Turns
 from vivavoce.storage.database import Database
 from vivavoce.storage.journal import Journal
+from vivavoce.storage.seal import Seal
 
 __all__ = ["database", "database_url", "postgres_shared", "sqlite_template"]
 
@@ -34,4 +37,9 @@ async def ctx(database: Database, hand: Hand) -> AsyncGenerator[Context]:
             limits=Limits(turn_limit=5, max_duration_s=600),
             numbers={},
             turns=Turns(),
+            seal=Seal("a key for tests"),
+            signer=Signer(bytes(32)),
+            messenger=Loopback(ids(hand)),
+            wake=lambda: None,
+            draw=lambda: 0.5,
         )

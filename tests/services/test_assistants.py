@@ -13,15 +13,19 @@ from vivavoce.services.errors import NotFound, Rejected
 OTHER = "org-b"
 
 
+def anything(_version: Version) -> None:
+    """The rules that are looked at elsewhere."""
+
+
 async def made(ctx: Context, **given: object) -> Assistant:
-    return await ctx.database.write(lambda tx: assistants.create(ctx, tx, ORG, a_version(**given)))
+    return await ctx.database.write(lambda tx: assistants.create(ctx, tx, ORG, a_version(**given), anything))
 
 
 async def change(ctx: Context, assistant: Assistant, *, promote: bool = True, **given: str) -> Version:
     """The version that an update wrote."""
     changed = await assistants.update(
-        ctx, ORG, assistant.id, lambda main: replace(main, **given), promote=promote
-    )  # fmt: skip
+        ctx, ORG, assistant.id, lambda main: replace(main, **given), anything, promote=promote
+    )
     return changed.main
 
 
@@ -32,7 +36,7 @@ async def labels(ctx: Context, assistant: Assistant) -> list[str]:
 
 async def test_a_new_assistant_has_one_version_which_is_main(ctx: Context) -> None:
     draft = a_version(id="x", assistant_id="y", created_at=1, greeting="Hi")
-    kept = await ctx.database.write(lambda tx: assistants.create(ctx, tx, ORG, draft))
+    kept = await ctx.database.write(lambda tx: assistants.create(ctx, tx, ORG, draft, anything))
     assert kept.id.startswith("assistant-")
     assert kept.main.assistant_id == kept.id
     assert "x" not in (kept.main.id, kept.id)
@@ -76,7 +80,7 @@ async def test_a_change_that_is_refused_writes_nothing(ctx: Context) -> None:
         raise Rejected("no", "name")
 
     with pytest.raises(Rejected, match="no"):
-        await assistants.update(ctx, ORG, kept.id, refuse, promote=True)
+        await assistants.update(ctx, ORG, kept.id, refuse, anything, promote=True)
     assert await assistants.get_versions(ctx, ORG, kept.id) == (kept, (kept.main,))
 
 
@@ -84,7 +88,9 @@ async def test_changes_at_once_build_on_one_another(ctx: Context) -> None:
     kept = await made(ctx, name="")
     await asyncio.gather(
         *(
-            assistants.update(ctx, ORG, kept.id, lambda main, n=n: replace(main, name=main.name + f"{n}"), promote=True)
+            assistants.update(
+                ctx, ORG, kept.id, lambda main, n=n: replace(main, name=main.name + f"{n}"), anything, promote=True
+            )
             for n in range(8)
         )
     )
@@ -120,7 +126,7 @@ async def test_deleted_softly_its_versions_can_no_longer_be_reached(ctx: Context
         assistants.retrieve(ctx, ORG, kept.id),
         assistants.get_versions(ctx, ORG, kept.id),
         assistants.get_version(ctx, ORG, kept.id, kept.main.id),
-        assistants.update(ctx, ORG, kept.id, lambda main: main, promote=True),
+        assistants.update(ctx, ORG, kept.id, lambda main: main, anything, promote=True),
         assistants.promote(ctx, ORG, kept.id, kept.main.id),
         assistants.delete(ctx, ORG, kept.id, hard=False),
     ):
@@ -147,7 +153,7 @@ async def test_an_assistant_of_somebody_else_is_not_found(ctx: Context) -> None:
         assistants.retrieve(ctx, OTHER, kept.id),
         assistants.get_versions(ctx, OTHER, kept.id),
         assistants.get_version(ctx, OTHER, kept.id, kept.main.id),
-        assistants.update(ctx, OTHER, kept.id, lambda main: main, promote=True),
+        assistants.update(ctx, OTHER, kept.id, lambda main: main, anything, promote=True),
         assistants.promote(ctx, OTHER, kept.id, kept.main.id),
         assistants.delete(ctx, OTHER, kept.id, hard=False),
         assistants.delete(ctx, OTHER, kept.id, hard=True),

@@ -1,7 +1,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from tests.support.store import NOW, ORG, Hand, a_conversation, a_version
@@ -23,7 +23,7 @@ LEAVES = 'on hear "bye": say "Goodbye."; hang up\n' + ECHO
 
 async def an_assistant(ctx: Context, **given: Any) -> Assistant:
     draft = a_version(**{"instructions": LEAVES, "model": "scripted", "tools": (HangupTool(),), **given})
-    return await ctx.database.write(lambda tx: assistants.create(ctx, tx, ORG, draft))
+    return await ctx.database.write(lambda tx: assistants.create(ctx, tx, ORG, draft, lambda _: None))
 
 
 async def a_talk(ctx: Context, org: str = ORG, **metadata: str) -> Conversation:
@@ -68,6 +68,21 @@ class Played:
         yield answer
 
 
+@dataclass
+class OnlyModel:
+    """Serves one model under every name."""
+
+    model: Played
+
+    def resolve(self, _name: str | None, _role: str) -> Played:
+        return self.model
+
+
+async def played(ctx: Context, assistant: Assistant, conversation: Conversation, model: Played) -> tuple[Context, Talk]:
+    """A talk, and the services' context in which this model answers."""
+    return replace(ctx, models=cast("Any", OnlyModel(model))), await begun(ctx, assistant, conversation)
+
+
 AWAY = ModelFailure(Trouble.UNAVAILABLE, "the provider is away")
 
 
@@ -97,26 +112,31 @@ async def test_a_conversation_stays_with_the_version_it_began_with(ctx: Context)
     assistant, conversation = await an_assistant(ctx), await a_talk(ctx)
     await chat.reply(ctx, await begun(ctx, assistant, conversation), "hello")
     newer = await assistants.update(
-        ctx, ORG, assistant.id, lambda main: replace(main, instructions='else: say "newer"'), promote=True
+        ctx,
+        ORG,
+        assistant.id,
+        lambda main: replace(main, instructions='else: say "newer"'),
+        lambda _: None,
+        promote=True,
     )
     assert await chat.reply(ctx, await begun(ctx, assistant, conversation), "hello") == "You said hello"
     fresh = await a_talk(ctx)
     assert await chat.reply(ctx, await begun(ctx, assistant, fresh), "hello") == "newer"
     # A version that had to make room is stood in for by main.
     for _ in range(12):
-        await assistants.update(ctx, ORG, assistant.id, lambda main: main, promote=True)
+        await assistants.update(ctx, ORG, assistant.id, lambda main: main, lambda _: None, promote=True)
     assert (await begun(ctx, assistant, conversation)).version.instructions == newer.main.instructions
 
 
 async def test_pieces_go_to_the_listener_while_they_come(ctx: Context) -> None:
     assistant, conversation = await an_assistant(ctx), await a_talk(ctx)
-    talk = replace(await begun(ctx, assistant, conversation), model=Played([Reply("abc")]))
+    talk = await played(ctx, assistant, conversation, Played([Reply("abc")]))
     heard: list[str] = []
 
     async def listen(piece: str) -> None:
         heard.append(piece)
 
-    assert await chat.reply(ctx, talk, "hello", listen) == "abc"
+    assert await chat.reply(*talk, "hello", listen) == "abc"
     assert heard == ["a", "b", "c"]
 
 
@@ -124,8 +144,8 @@ async def test_tools_are_called_until_the_assistant_rests(ctx: Context) -> None:
     assistant = await an_assistant(ctx, tools=(FunctionTool("find"),))
     conversation = await a_talk(ctx)
     model = Played([Reply("One moment.", (ToolCall("x", "find", {"n": 1}),)), Reply("Here it is.")])
-    talk = replace(await begun(ctx, assistant, conversation), model=model)
-    assert await chat.reply(ctx, talk, "find it") == "One moment.\nHere it is."
+    talk = await played(ctx, assistant, conversation, model)
+    assert await chat.reply(*talk, "find it") == "One moment.\nHere it is."
     transcript = await conversations.get_transcript(ctx, ORG, conversation.id)
     assert [type(event) for event in transcript.events] == [Message, Message, ToolCalled, ToolReturned, Message]
 
@@ -136,11 +156,11 @@ async def test_an_unanswered_message_is_answered_when_it_is_sent_again(ctx: Cont
     conversation = await a_talk(ctx)
     calling = [Reply("", (ToolCall("x", "find", {}),))] * calls_before
     model = Played([*calling, AWAY, AWAY, Reply("Here it is.")])
-    talk = replace(await begun(ctx, assistant, conversation), model=model)
+    talk = await played(ctx, assistant, conversation, model)
     for _ in range(2):
         with pytest.raises(Broken, match="the provider is away"):
-            await chat.reply(ctx, talk, "find it")
-    assert await chat.reply(ctx, talk, "find it") == "Here it is."
+            await chat.reply(*talk, "find it")
+    assert await chat.reply(*talk, "find it") == "Here it is."
     assert await words(ctx, conversation) == ["caller: find it", "assistant: Here it is."]
     transcript = await conversations.get_transcript(ctx, ORG, conversation.id)
     assert len(transcript.tool_calls()) == calls_before
@@ -150,18 +170,18 @@ async def test_the_same_words_said_twice_are_two_messages(ctx: Context) -> None:
     assistant, conversation = await an_assistant(ctx), await a_talk(ctx)
     for _ in range(2):
         await chat.reply(ctx, await begun(ctx, assistant, conversation), "yes")
-    silent = replace(await begun(ctx, assistant, conversation), model=Played([Reply(""), Reply("yes?")]))
-    assert await chat.reply(ctx, silent, "yes") == ""
-    assert await chat.reply(ctx, silent, "yes") == "yes?"
+    silent = await played(ctx, assistant, conversation, Played([Reply(""), Reply("yes?")]))
+    assert await chat.reply(*silent, "yes") == ""
+    assert await chat.reply(*silent, "yes") == "yes?"
     assert (await words(ctx, conversation)).count("caller: yes") == 4
 
 
 async def test_other_words_after_a_failure_are_a_message_of_their_own(ctx: Context) -> None:
     assistant, conversation = await an_assistant(ctx), await a_talk(ctx)
-    talk = replace(await begun(ctx, assistant, conversation), model=Played([AWAY, Reply("Fine.")]))
+    talk = await played(ctx, assistant, conversation, Played([AWAY, Reply("Fine.")]))
     with pytest.raises(Broken):
-        await chat.reply(ctx, talk, "find it")
-    assert await chat.reply(ctx, talk, "never mind") == "Fine."
+        await chat.reply(*talk, "find it")
+    assert await chat.reply(*talk, "never mind") == "Fine."
     assert await words(ctx, conversation) == ["caller: find it", "caller: never mind", "assistant: Fine."]
 
 
@@ -174,11 +194,11 @@ async def test_messages_of_one_conversation_are_answered_one_after_the_other(ctx
         asked.set()
         await go_on.wait()
 
-    slow = replace(await begun(ctx, assistant, conversation), model=Played([Reply("one")], before=wait))
-    quick = replace(await begun(ctx, assistant, conversation), model=Played([Reply("two")]))
-    first = asyncio.create_task(chat.reply(ctx, slow, "first"))
+    slow = await played(ctx, assistant, conversation, Played([Reply("one")], before=wait))
+    quick = await played(ctx, assistant, conversation, Played([Reply("two")]))
+    first = asyncio.create_task(chat.reply(*slow, "first"))
     await asked.wait()
-    second = asyncio.create_task(chat.reply(ctx, quick, "second"))
+    second = asyncio.create_task(chat.reply(*quick, "second"))
     # Another conversation does not wait.
     assert await chat.reply(ctx, await begun(ctx, assistant, other), "hello") == "You said hello"
     assert not second.done()

@@ -22,7 +22,7 @@ RUBRIC = (Criterion("kind", "is kind"), Criterion("quick", "is quick"))
 
 
 async def an_assistant(ctx: Context, **given: object) -> Assistant:
-    return await ctx.database.write(lambda tx: assistants.create(ctx, tx, ORG, a_version(**given)))
+    return await ctx.database.write(lambda tx: assistants.create(ctx, tx, ORG, a_version(**given), lambda _: None))
 
 
 async def a_test(ctx: Context, **given: object) -> Scenario:
@@ -31,7 +31,9 @@ async def a_test(ctx: Context, **given: object) -> Scenario:
 
 
 async def beside(ctx: Context, assistant: Assistant, name: str) -> Version:
-    changed = await assistants.update(ctx, ORG, assistant.id, lambda main: replace(main, name=name), promote=False)
+    changed = await assistants.update(
+        ctx, ORG, assistant.id, lambda main: replace(main, name=name), lambda _: None, promote=False
+    )
     return changed.main
 
 
@@ -84,7 +86,12 @@ async def test_later_edits_and_deletions_do_not_change_what_a_run_works_on(ctx: 
     run = await trigger(ctx, scenario)
     for number in range(12):
         await assistants.update(
-            ctx, ORG, assistant.id, lambda main, n=number: replace(main, instructions=f"{n}"), promote=True
+            ctx,
+            ORG,
+            assistant.id,
+            lambda main, n=number: replace(main, instructions=f"{n}"),
+            lambda _: None,
+            promote=True,
         )
     await scenarios.update(ctx, ORG, scenario.id, lambda one: replace(one, brief="after", criteria=()))
     await assistants.delete(ctx, ORG, assistant.id, hard=True)
@@ -136,7 +143,7 @@ async def test_a_mapped_number_reaches_its_assistant(ctx: Context) -> None:
 
 
 async def test_an_assistant_of_somebody_else_is_no_target(ctx: Context) -> None:
-    theirs = await ctx.database.write(lambda tx: assistants.create(ctx, tx, OTHER, a_version()))
+    theirs = await ctx.database.write(lambda tx: assistants.create(ctx, tx, OTHER, a_version(), lambda _: None))
     scenario = await a_test(ctx, target=theirs.id)
     assert (await frozen(ctx, await trigger(ctx, scenario))).version is None
     with pytest.raises(Rejected):

@@ -1,60 +1,162 @@
-"""Assistants: created, changed (every change is a version), promoted, deleted."""
+"""Assistants: created, changed (every change is a version), promoted, copied, deleted and brought back."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from vivavoce.core.assistant import Assistant, Version
+from vivavoce.core.assistant import Assistant, Cast, Origin, Version
+from vivavoce.core.tool import HandoffTool
 from vivavoce.services.context import Context
 from vivavoce.services.errors import NotFound, Rejected
-from vivavoce.storage import assistants
+from vivavoce.storage import assistants, duties, rollouts, tools
 from vivavoce.storage.database import Tx
+from vivavoce.storage.duties import Duty, Wanted
+from vivavoce.storage.page import Page, Window
 
 MAX_VERSIONS = 10
 """Main included; the oldest others are removed for good (contract, section 6.1)."""
 
+MOST_CAST = 50
+"""How many assistants a conversation can be handed to, one after another."""
 
-def create(ctx: Context, tx: Tx, org: str, draft: Version) -> Assistant:
-    """Keep an assistant whose first version, and main, is the draft (its ids are set here)."""
+RESTORABLE_MS = 30 * 24 * 3600 * 1000
+"""How long a deleted assistant can be brought back (contract, section 5.1)."""
+
+ERASE = "erase"
+"""The kind of the duty that erases a deleted assistant when its time is over; the subject is its id."""
+
+_MOST_NAMED = 5
+
+Check = Callable[[Version], None]
+"""Raises where a version, completed with its shared tools, cannot be kept."""
+
+Change = Callable[[Version], Version]
+
+
+def create(
+    ctx: Context,
+    tx: Tx,
+    org: str,
+    draft: Version,
+    check: Check,
+    *,
+    tags: Sequence[str] = (),
+    origin: Origin | None = None,
+) -> Assistant:
+    """Keep an assistant whose first version, and main, is the draft (its ids are set here). Raises what ``check`` does,
+    and ``Rejected`` where it names a shared tool or an assistant that does not exist."""
+    return _create(ctx, tx, org, draft, check, tags, origin)
+
+
+def _create(
+    ctx: Context,
+    tx: Tx,
+    org: str,
+    draft: Version,
+    check: Check,
+    tags: Sequence[str],
+    origin: Origin | None = None,
+    before: Version | None = None,
+) -> Assistant:
     now = ctx.clock.now()
     id_ = f"assistant-{ctx.new_id()}"
-    main = replace(draft, id=ctx.new_id(), assistant_id=id_, created_at=now)
-    assistant = Assistant(id_, main, now)
+    main = replace(draft, id=ctx.new_id(), assistant_id=id_, created_at=now, library={})
+    complete = checked(tx, org, main, check, before)
+    assistant = Assistant(id_, main, now, tuple(dict.fromkeys(tags)), origin)
     assistants.add(tx, org, assistant)
-    return assistant
+    return replace(assistant, main=complete)
+
+
+def checked(tx: Tx, org: str, version: Version, check: Check, before: Version | None = None) -> Version:
+    """The version completed with its library, if it can be kept.
+
+    Only what it names and ``before`` did not has to exist: somebody who changes the greeting is not to blame for a tool
+    that was deleted meanwhile.
+    """
+    complete = tools.completed(tx, org, replace(version, library={}))
+    known = {*(before.library_ids() if before else ()), *complete.library}
+    missing = [id_ for id_ in version.library_ids() if id_ not in known]
+    if missing:
+        part = "tool_ids" if missing[0] in version.shared else "flow"
+        raise Rejected(f"There is no shared tool {missing[0]!r}.", part)
+    check(complete)
+    known = {version.assistant_id, *(tools.completed(tx, org, before).referred() if before else ())}
+    for id_ in complete.referred():
+        if id_ not in known and assistants.get(tx, org, id_) is None:
+            raise Rejected(
+                f"There is no assistant {id_!r} to hand over to.", "tools" if _hands_to(complete, id_) else "flow"
+            )
+    return complete
+
+
+def _hands_to(version: Version, assistant_id: str) -> bool:
+    """Whether one of its tools, rather than its flow, leads to the assistant."""
+    found = (tool for tool in (*version.tools, *version.library.values()) if isinstance(tool, HandoffTool))
+    return any(target.assistant_id == assistant_id for tool in found for target in tool.targets)
 
 
 async def retrieve(ctx: Context, org: str, assistant_id: str) -> Assistant:
-    """The assistant with its main version. Raises ``NotFound``."""
-    return await ctx.database.read(lambda tx: _get(tx, org, assistant_id))
+    """The assistant with its main version, completed with its shared tools. Raises ``NotFound``."""
+    return await ctx.database.read(lambda tx: _completed(tx, org, get(tx, org, assistant_id)))
+
+
+def _completed(tx: Tx, org: str, assistant: Assistant) -> Assistant:
+    return replace(assistant, main=tools.completed(tx, org, assistant.main))
 
 
 async def get_all(ctx: Context, org: str) -> tuple[Assistant, ...]:
     """Every assistant, newest first."""
-    return await ctx.database.read(lambda tx: assistants.get_all(tx, org))
+    return await ctx.database.read(lambda tx: tuple(_completed(tx, org, one) for one in assistants.get_all(tx, org)))
 
 
 async def update(
-    ctx: Context, org: str, assistant_id: str, change: Callable[[Version], Version], *, promote: bool
+    ctx: Context,
+    org: str,
+    assistant_id: str,
+    change: Change,
+    check: Check,
+    *,
+    promote: bool,
+    tags: Sequence[str] | None = None,
 ) -> Assistant:
     """Write a new version, main with the change applied; it becomes main where ``promote`` says so.
 
     Returns the assistant with the version that was written, whether it is main or not. Raises ``NotFound``, and what
-    ``change`` raises.
+    ``change``, ``check`` and ``create`` raise. ``tags`` None leaves them.
     """
+    return await ctx.database.write(
+        lambda tx: write(ctx, tx, org, get(tx, org, assistant_id, lock=True), change, check, promote=promote, tags=tags)
+    )
 
-    def work(tx: Tx) -> Assistant:
-        assistant = _get(tx, org, assistant_id, lock=True)
-        version = replace(
-            change(assistant.main), id=ctx.new_id(), assistant_id=assistant_id, created_at=ctx.clock.now()
-        )
-        assistants.add_version(tx, version)
-        main_id = version.id if promote else assistant.main.id
-        if promote:
-            assistants.set_main(tx, assistant_id, version.id)
-        _keep_few(tx, assistant_id, {main_id, version.id})
-        return replace(assistant, main=version)
 
-    return await ctx.database.write(work)
+def write(
+    ctx: Context,
+    tx: Tx,
+    org: str,
+    assistant: Assistant,
+    change: Change,
+    check: Check,
+    *,
+    promote: bool = True,
+    tags: Sequence[str] | None = None,
+) -> Assistant:
+    """The same within a transaction, for an assistant that is held."""
+    before = assistant.main
+    version = replace(change(before), id=ctx.new_id(), assistant_id=assistant.id, created_at=ctx.clock.now())
+    complete = checked(tx, org, version, check, before)
+    assistants.add_version(tx, version)
+    if tags is not None:
+        assistant = _tagged(tx, assistant, tags)
+    main_id = version.id if promote else before.id
+    if promote:
+        assistants.set_main(tx, assistant.id, version.id)
+    _keep_few(tx, assistant.id, {main_id, version.id, *rollouts.served(tx, assistant.id)})
+    return replace(assistant, main=complete)
+
+
+def _tagged(tx: Tx, assistant: Assistant, tags: Sequence[str]) -> Assistant:
+    tagged = replace(assistant, tags=tuple(dict.fromkeys(tags)))
+    assistants.set_tags(tx, assistant.id, tagged.tags)
+    return tagged
 
 
 def _keep_few(tx: Tx, assistant_id: str, kept: set[str]) -> None:
@@ -65,39 +167,235 @@ def _keep_few(tx: Tx, assistant_id: str, kept: set[str]) -> None:
         assistants.drop_version(tx, assistant_id, version.id)
 
 
+def clone(ctx: Context, tx: Tx, org: str, assistant_id: str, change: Change, check: Check) -> Assistant:
+    """A new assistant whose only version is main of another one with the change applied, and which has its tags.
+
+    Where it was imported from is not copied: the next import overwrites the original only. Raises ``NotFound``, and
+    what ``create`` raises.
+    """
+    original = _completed(tx, org, get(tx, org, assistant_id))
+    return _create(ctx, tx, org, change(original.main), check, original.tags, before=original.main)
+
+
 async def delete(ctx: Context, org: str, assistant_id: str, *, hard: bool) -> None:
-    """Delete softly, or for good with every version. Raises ``NotFound``."""
+    """Delete softly, or for good with every version; for good also what was deleted softly.
+
+    Raises ``NotFound``, and ``Rejected`` where others hand conversations over to it, naming them.
+    """
 
     def work(tx: Tx) -> None:
-        if not hard:
-            _get(tx, org, assistant_id, lock=True)
-            assistants.set_deleted(tx, assistant_id, ctx.clock.now())
-        elif not assistants.erase(tx, org, assistant_id):
+        found = assistants.get(tx, org, assistant_id, lock=True)
+        if found is not None:
+            _refuse_while_needed(tx, org, assistant_id)
+        elif not hard or not _restorable(ctx, tx, org, assistant_id):
             raise NotFound("assistant", assistant_id)
+        if hard:
+            assistants.erase(tx, org, assistant_id)
+            duties.forget(tx, ERASE, assistant_id)
+        else:
+            now = ctx.clock.now()
+            assistants.set_deleted(tx, assistant_id, now)
+            duties.want(tx, Wanted(ctx.new_id(), org, ERASE, assistant_id, now + RESTORABLE_MS))
 
     await ctx.database.write(work)
 
 
+def _refuse_while_needed(tx: Tx, org: str, assistant_id: str) -> None:
+    """Only versions that conversations can get count: main, and those that a rollout serves."""
+    referrers = [
+        one
+        for one in assistants.get_all(tx, org)
+        if one.id != assistant_id
+        and any(assistant_id in tools.completed(tx, org, version).referred() for version in _in_use(tx, one))
+    ]
+    if referrers:
+        named = ", ".join(f"{one.main.name!r} ({one.id})" for one in referrers[:_MOST_NAMED])
+        more = f" and {len(referrers) - _MOST_NAMED} more" if len(referrers) > _MOST_NAMED else ""
+        raise Rejected(f"Assistants hand conversations over to this one: {named}{more}.")
+
+
+def _in_use(tx: Tx, assistant: Assistant) -> list[Version]:
+    served = [assistants.get_version(tx, assistant.id, id_) for id_ in rollouts.served(tx, assistant.id)]
+    return [assistant.main, *(version for version in served if version is not None)]
+
+
+async def erase(ctx: Context, duty: Duty) -> None:
+    """Erase a deleted assistant whose time is over; ``duty.subject`` is its id."""
+
+    def work(tx: Tx) -> None:
+        found = assistants.get(tx, duty.org, duty.subject, lock=True, deleted=True)
+        if found is not None and not _in_time(ctx, found):
+            assistants.erase(tx, duty.org, duty.subject)
+
+    await ctx.database.write(work)
+
+
+def _in_time(ctx: Context, deleted: Assistant) -> bool:
+    return (deleted.deleted_at or 0) > ctx.clock.now() - RESTORABLE_MS
+
+
+def _restorable(ctx: Context, tx: Tx, org: str, assistant_id: str, *, lock: bool = False) -> Assistant | None:
+    """A deleted assistant whose time is not over, also when nobody came to erase it yet."""
+    found = assistants.get(tx, org, assistant_id, lock=lock, deleted=True)
+    return found if found is not None and _in_time(ctx, found) else None
+
+
+async def get_deleted_page(ctx: Context, org: str, window: Window) -> Page[Assistant]:
+    """A page of the deleted assistants that can be brought back, the last deleted first."""
+
+    def work(tx: Tx) -> Page[Assistant]:
+        found = assistants.get_deleted(tx, org, ctx.clock.now() - RESTORABLE_MS, window)
+        return replace(found, items=tuple(_completed(tx, org, one) for one in found.items))
+
+    return await ctx.database.read(work)
+
+
+async def retrieve_deleted(ctx: Context, org: str, assistant_id: str) -> Assistant:
+    """A deleted assistant that can be brought back. Raises ``NotFound``."""
+
+    def work(tx: Tx) -> Assistant:
+        found = _restorable(ctx, tx, org, assistant_id)
+        if found is None:
+            raise NotFound("deleted assistant", assistant_id)
+        return _completed(tx, org, found)
+
+    return await ctx.database.read(work)
+
+
+async def restore(ctx: Context, org: str, assistant_id: str) -> Assistant:
+    """Bring a deleted assistant back, with its versions. Raises ``NotFound``, also where it is not deleted."""
+
+    def work(tx: Tx) -> Assistant:
+        found = _restorable(ctx, tx, org, assistant_id, lock=True)
+        if found is None:
+            raise NotFound("deleted assistant", assistant_id)
+        assistants.set_deleted(tx, assistant_id, None)
+        duties.forget(tx, ERASE, assistant_id)
+        return _completed(tx, org, replace(found, deleted_at=None))
+
+    return await ctx.database.write(work)
+
+
+async def get_tags(ctx: Context, org: str) -> tuple[str, ...]:
+    """Every tag that an assistant has, in order."""
+    return await ctx.database.read(lambda tx: assistants.get_tags(tx, org))
+
+
+async def tag(ctx: Context, org: str, assistant_id: str, added: str) -> tuple[str, ...]:
+    """Add a tag, if it is not there; no version is written. Returns the assistant's tags. Raises ``NotFound``."""
+
+    def work(tx: Tx) -> tuple[str, ...]:
+        assistant = get(tx, org, assistant_id, lock=True)
+        return _tagged(tx, assistant, (*assistant.tags, added)).tags
+
+    return await ctx.database.write(work)
+
+
+async def untag(ctx: Context, org: str, assistant_id: str, removed: str) -> tuple[str, ...]:
+    """Remove a tag; no version is written. Returns the tags that are left. Raises ``NotFound``, also for the tag."""
+
+    def work(tx: Tx) -> tuple[str, ...]:
+        assistant = get(tx, org, assistant_id, lock=True)
+        if removed not in assistant.tags:
+            raise NotFound("tag", removed)
+        return _tagged(tx, assistant, [one for one in assistant.tags if one != removed]).tags
+
+    return await ctx.database.write(work)
+
+
 async def get_versions(ctx: Context, org: str, assistant_id: str) -> tuple[Assistant, tuple[Version, ...]]:
     """The assistant, and all its versions, newest first. Raises ``NotFound``."""
-    return await ctx.database.read(lambda tx: (_get(tx, org, assistant_id), assistants.get_versions(tx, assistant_id)))
+
+    def work(tx: Tx) -> tuple[Assistant, tuple[Version, ...]]:
+        assistant = get(tx, org, assistant_id)
+        found = assistants.get_versions(tx, assistant_id)
+        return assistant, tuple(tools.completed(tx, org, version) for version in found)
+
+    return await ctx.database.read(work)
 
 
 async def get_version(ctx: Context, org: str, assistant_id: str, version_id: str) -> tuple[Assistant, Version]:
     """The assistant, and one of its versions. Raises ``NotFound``."""
-    return await ctx.database.read(lambda tx: (_get(tx, org, assistant_id), _version(tx, assistant_id, version_id)))
+
+    def work(tx: Tx) -> tuple[Assistant, Version]:
+        assistant = get(tx, org, assistant_id)
+        return assistant, tools.completed(tx, org, _version(tx, assistant_id, version_id))
+
+    return await ctx.database.read(work)
+
+
+async def edit_version(
+    ctx: Context,
+    org: str,
+    assistant_id: str,
+    version_id: str,
+    change: Change,
+    check: Check,
+    *,
+    tags: Sequence[str] | None = None,
+) -> tuple[Assistant, Version]:
+    """Change a version in place. Raises ``NotFound``, what ``change``, ``check`` and ``create`` raise, and ``Rejected``
+    for main and for a version that a rollout serves."""
+
+    def work(tx: Tx) -> tuple[Assistant, Version]:
+        assistant = get(tx, org, assistant_id, lock=True)
+        before = _spare(tx, assistant, version_id)
+        version = replace(change(before), id=version_id, assistant_id=assistant_id, created_at=before.created_at)
+        complete = checked(tx, org, version, check, before)
+        assistants.put_version(tx, version)
+        return assistant if tags is None else _tagged(tx, assistant, tags), complete
+
+    return await ctx.database.write(work)
+
+
+async def delete_version(ctx: Context, org: str, assistant_id: str, version_id: str) -> None:
+    """Remove a version for good. Raises ``NotFound``, and ``Rejected`` as ``edit_version`` does."""
+
+    def work(tx: Tx) -> None:
+        _spare(tx, get(tx, org, assistant_id, lock=True), version_id)
+        assistants.drop_version(tx, assistant_id, version_id)
+
+    await ctx.database.write(work)
+
+
+def _spare(tx: Tx, assistant: Assistant, version_id: str) -> Version:
+    """A version that no conversation can get, so that nobody notices when it changes."""
+    version = _version(tx, assistant.id, version_id)
+    if version_id == assistant.main.id:
+        raise Rejected("This version is main: update the assistant, or promote another version first.")
+    if version_id in rollouts.served(tx, assistant.id):
+        raise Rejected("A rollout serves this version: delete the rollout, or have it serve other versions first.")
+    return version
 
 
 async def promote(ctx: Context, org: str, assistant_id: str, version_id: str) -> Assistant:
-    """Make a version main. Raises ``NotFound``."""
+    """Make a version main and end the rollout: all conversations get this version. Raises ``NotFound``."""
 
     def work(tx: Tx) -> Assistant:
-        assistant = _get(tx, org, assistant_id, lock=True)
+        assistant = get(tx, org, assistant_id, lock=True)
         version = _version(tx, assistant_id, version_id)
         assistants.set_main(tx, assistant_id, version_id)
-        return replace(assistant, main=version)
+        rollouts.drop(tx, assistant_id)
+        return replace(assistant, main=tools.completed(tx, org, version))
 
     return await ctx.database.write(work)
+
+
+def cast(tx: Tx, org: str, version: Version) -> Cast:
+    """Everybody who can speak in a conversation that begins with this version, completed with their shared tools.
+
+    Whom it is handed to speaks with main as it is now; an assistant that is gone is left out.
+    """
+    first = tools.completed(tx, org, version)
+    others: dict[str, Version] = {}
+    waiting = [*first.referred()]
+    while waiting and len(others) < MOST_CAST:
+        id_ = waiting.pop(0)
+        found = None if id_ in others else assistants.get(tx, org, id_)
+        if found is not None:
+            others[id_] = tools.completed(tx, org, found.main)
+            waiting += others[id_].referred()
+    return Cast(first, others)
 
 
 def choose(tx: Tx, org: str, assistant_id: str, version_id: str | None) -> Version | None:
@@ -116,7 +414,8 @@ def choose(tx: Tx, org: str, assistant_id: str, version_id: str | None) -> Versi
     return version
 
 
-def _get(tx: Tx, org: str, assistant_id: str, *, lock: bool = False) -> Assistant:
+def get(tx: Tx, org: str, assistant_id: str, *, lock: bool = False) -> Assistant:
+    """An assistant within a transaction. Raises ``NotFound``."""
     assistant = assistants.get(tx, org, assistant_id, lock=lock)
     if assistant is None:
         raise NotFound("assistant", assistant_id)

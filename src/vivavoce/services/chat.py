@@ -1,47 +1,67 @@
 """Chat with an assistant of this server: one message in, everything the assistant does until it rests."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
-from vivavoce.assistant.step import Listener, State, step
+from vivavoce.assistant.state import Listener, State
+from vivavoce.assistant.step import step
 from vivavoce.core.assistant import Version
 from vivavoce.core.conversation import Conversation
-from vivavoce.core.event import Event, Message, Speaker
-from vivavoce.core.model import Model, ModelFailure
+from vivavoce.core.event import Ending, Event, Left, Message, Speaker
+from vivavoce.core.model import ModelFailure
 from vivavoce.core.scenario import Medium
 from vivavoce.core.transcript import Transcript
+from vivavoce.services import casting, closing, messaging, openings, rollouts
+from vivavoce.services.assistants import cast
 from vivavoce.services.context import Context
 from vivavoce.services.errors import Broken, Busy, NotFound, Rejected
-from vivavoce.services.variables import about, starting
+from vivavoce.services.minds import Minds
+from vivavoce.services.tooling import toolbox
+from vivavoce.services.variables import about
 from vivavoce.storage import assistants, conversations, runs
 from vivavoce.storage.conversations import TurnTaken
 from vivavoce.storage.database import Tx
-from vivavoce.tools.toolbox import Toolbox
 
 DISABLED = "ai_disabled"
 """Metadata that silences the assistant in a conversation (contract, section 5.15)."""
 
+GOES_ON = (None, Ending.IDLE)
+"""What has not ended, or only counted as over because nobody said anything for a while, goes on."""
 OVER = "This conversation is over: the assistant has left it."
 
 
 @dataclass(frozen=True, slots=True)
 class Talk:
-    """A conversation that is about to go on."""
+    """A conversation that is about to go on with this version."""
 
+    org: str
     conversation: Conversation
     version: Version
-    transcript: Transcript
-    model: Model
+
+    @property
+    def medium(self) -> Medium:
+        """How it is led, as its metadata say."""
+        return medium_of(self.version, self.conversation.metadata)
+
+
+def medium_of(version: Version, metadata: Mapping[str, str]) -> Medium:
+    """The medium that a conversation's metadata name, or chat."""
+    named = metadata.get(f"{version.templating.prefix}conversation_channel", "")
+    return Medium(named) if named in set(Medium) else Medium.WEB_CHAT
 
 
 async def begin(ctx: Context, org: str, assistant_id: str, conversation_id: str) -> Talk:
     """Look everything up before anything is said.
 
-    Raises ``NotFound`` for an unknown assistant or conversation, and for a conversation of another assistant;
-    ``Rejected`` where the conversation is a run's or over, or its assistant is switched off; ``Broken`` where the
-    assistant's model is not served here.
+    A conversation that has not begun gets its version now: the one that a canary rule gives it, or main (contract,
+    section 6.2). Raises ``NotFound`` for an unknown assistant or conversation, and for a conversation of another
+    assistant; ``Rejected`` where the conversation is a run's or over, or its assistant is switched off; ``Broken``
+    where the assistant's model is not served here.
     """
+    draw = ctx.draw()
 
-    def look_up(tx: Tx) -> tuple[Conversation, Version, Transcript]:
+    def look_up(tx: Tx) -> Talk:
         assistant = assistants.get(tx, org, assistant_id)
         if assistant is None:
             raise NotFound("assistant", assistant_id)
@@ -53,18 +73,25 @@ async def begin(ctx: Context, org: str, assistant_id: str, conversation_id: str)
             raise Rejected("This conversation belongs to a test run; nobody else can speak in it.", "conversation_id")
         if conversation.metadata.get(DISABLED, "").lower() == "true":
             raise Rejected("The assistant is disabled in this conversation (metadata ai_disabled).", "conversation_id")
-        version_id = conversation.metadata.get("assistant_version_id", assistant.main.id)
-        version = assistants.get_version(tx, assistant_id, version_id) or assistant.main
-        return conversation, version, conversations.get_transcript(tx, conversation_id)
+        if conversations.get_transcript(tx, conversation_id).ending not in GOES_ON:
+            raise Rejected(OVER, "conversation_id")
+        named = conversation.metadata.get("assistant_version_id")
+        if named:
+            # Drawn once: where it is gone main goes on, and nobody draws again.
+            version = assistants.get_version(tx, assistant_id, named) or assistant.main
+        else:
+            target = conversation.metadata.get(f"{assistant.main.templating.prefix}end_user_target")
+            version = rollouts.chosen(
+                ctx, tx, org, assistant, user_target=target, metadata=conversation.metadata, draw=draw
+            )
+        return Talk(org, conversation, version)
 
-    conversation, version, transcript = await ctx.database.read(look_up)
-    if transcript.ending is not None:
-        raise Rejected(OVER, "conversation_id")
+    talk = await ctx.database.read(look_up)
     try:
-        model = ctx.models.resolve(version.model, "assistant")
+        await Minds(ctx, org).chosen(talk.version.mind, talk.version.fallback, {})
     except ModelFailure as failure:
         raise Broken(str(failure)) from failure
-    return Talk(conversation, version, transcript, model)
+    return talk
 
 
 async def reply(ctx: Context, talk: Talk, content: str, listener: Listener | None = None) -> str:
@@ -75,54 +102,125 @@ async def reply(ctx: Context, talk: Talk, content: str, listener: Listener | Non
     talks in the same conversation on another server, and ``Rejected`` where the conversation ended meanwhile.
     """
     async with ctx.turns.of(talk.conversation.id):
-        transcript = await ctx.database.read(lambda tx: conversations.get_transcript(tx, talk.conversation.id))
-        if transcript.ending is not None:
+        talk, transcript = await ctx.database.read(lambda tx: _current(tx, talk))
+        if transcript.ending not in GOES_ON:
             raise Rejected(OVER, "conversation_id")
         if not _waits_for_an_answer(transcript, content):
             heard = Message(Speaker.CALLER, content, ctx.clock.now())
-            await _keep(ctx, talk, (heard,), first=not transcript.events)
+            await _keep(ctx, talk, (heard,), at=transcript, first=talk.conversation.opening is None)
             transcript = transcript.plus((heard,))
-        version = talk.version
-        variables = starting(version, {}, conversation_id=talk.conversation.id, started_at=talk.conversation.created_at)
-        state = State(transcript, variables, talk.conversation.id)
-        said: list[str] = []
-        while True:
-            try:
-                done = await step(
-                    version,
-                    state,
-                    (),
-                    model=talk.model,
-                    tools=Toolbox(ctx.outbound),
-                    clock=ctx.clock,
-                    listener=listener,
-                )
-            except ModelFailure as failure:
-                raise Broken(f"The assistant's model: {failure}") from failure
-            await _keep(ctx, talk, done.events)
-            said += [event.text for event in done.events if isinstance(event, Message) and event.text]
-            state = done.state
-            if done.rests:
-                return "\n".join(said)
+        return await _answer(ctx, talk, transcript, listener)
+
+
+def _current(tx: Tx, talk: Talk) -> tuple[Talk, Transcript]:
+    """The talk as it is now, and all that was said: much can have happened since somebody waits for its turn."""
+    id_ = talk.conversation.id
+    conversation = conversations.get(tx, talk.org, id_)
+    if conversation is None:
+        raise NotFound("conversation", id_)
+    # Whoever spoke first drew the version for everybody.
+    named = conversation.metadata.get("assistant_version_id", talk.version.id)
+    version = assistants.get_version(tx, talk.version.assistant_id, named) if named != talk.version.id else None
+    return Talk(talk.org, conversation, version or talk.version), conversations.get_transcript(tx, id_)
+
+
+async def speak_first(ctx: Context, talk: Talk) -> str:
+    """What the assistant says before anybody said anything: its greeting, or what its model opens with.
+
+    Raises as ``reply`` does.
+    """
+    async with ctx.turns.of(talk.conversation.id):
+        talk, transcript = await ctx.database.read(lambda tx: _current(tx, talk))
+        if transcript.events:
+            raise Rejected("This conversation has begun already.", "conversation_id")
+        await _keep(ctx, talk, (), at=transcript, first=True)
+        return await _answer(ctx, talk, transcript, None)
+
+
+async def _answer(ctx: Context, talk: Talk, transcript: Transcript, listener: Listener | None) -> str:
+    org, version = talk.org, talk.version
+    conversation = await opened(ctx, talk)
+    assert conversation.opening is not None
+    everybody = await ctx.database.read(lambda tx: cast(tx, org, version))
+    everybody, _ = await casting.attached(ctx, org, everybody)
+    minds = Minds(ctx, org)
+    prefix, known = version.templating.prefix, conversation.metadata
+    numbered = known.get(f"{prefix}agent_target") and known.get(f"{prefix}end_user_target")
+    send = partial(messaging.say, ctx, org, conversation.id) if numbered else None
+    tools = toolbox(ctx, org, prefix, conversation_id=conversation.id, send=send)
+    opening = conversation.opening
+    state = State(transcript, opening.variables, conversation.id, talk.medium.spoken, opening.memory)
+    said: list[str] = []
+    while True:
+        try:
+            done = await step(everybody, state, (), models=minds, tools=tools, clock=ctx.clock, listener=listener)
+        except ModelFailure as failure:
+            raise Broken(f"The assistant's model: {failure}") from failure
+        speaker = closing.speaker(everybody, done.state.transcript)
+        await _keep(ctx, talk, done.events, at=state.transcript, speaker=speaker, rests=done.rests)
+        said += [event.text for event in done.events if isinstance(event, Message) and event.text]
+        state = done.state
+        if done.rests:
+            return "\n".join(said)
+
+
+async def opened(ctx: Context, talk: Talk) -> Conversation:
+    """The conversation with what it started with."""
+    conversation, prefix = talk.conversation, talk.version.templating.prefix
+    return await openings.opened(
+        ctx,
+        talk.org,
+        talk.version,
+        conversation,
+        medium=talk.medium,
+        agent_target=conversation.metadata.get(f"{prefix}agent_target"),
+        user_target=conversation.metadata.get(f"{prefix}end_user_target"),
+    )
 
 
 def _waits_for_an_answer(transcript: Transcript, content: str) -> bool:
     """Whether this was said last, and the assistant's answer broke off, perhaps after some tool calls."""
-    said = transcript.said(Speaker.CALLER)
-    last = transcript.events[-1] if transcript.events else None
+    said, last = transcript.said(Speaker.CALLER), transcript.last_act
+    if not said or transcript.ending is not None:
+        return False
+    # A flow that moved on after its answer has answered all the same.
     rested = isinstance(last, Message) and last.speaker is Speaker.ASSISTANT
-    return bool(said) and said[-1][1].text == content and not rested
+    return said[-1][1].text == content and not rested
 
 
-async def _keep(ctx: Context, talk: Talk, events: tuple[Event, ...], *, first: bool = False) -> None:
+async def _keep(
+    ctx: Context,
+    talk: Talk,
+    events: tuple[Event, ...],
+    *,
+    at: Transcript,
+    first: bool = False,
+    speaker: Version | None = None,
+    rests: bool = False,
+) -> None:
+    """Write events down behind ``at``, which is all that was written before; what follows is wanted with them."""
+    version = speaker or talk.version
+
     def work(tx: Tx) -> None:
-        conversations.append(tx, talk.conversation.id, events, ctx.clock.now())
+        now = ctx.clock.now()
+        conversations.append(tx, talk.conversation.id, events, now, turn=len(at.events))
         if first:
-            known = about(talk.version, medium=Medium.WEB_CHAT)
-            metadata = {**known, **talk.conversation.metadata}
-            conversations.set_metadata(tx, replace(talk.conversation, metadata=metadata))
+            # As it is now: somebody else may have changed it since this one waited for its turn.
+            current = conversations.get(tx, talk.org, talk.conversation.id, lock=True) or talk.conversation
+            metadata = {**about(talk.version, medium=talk.medium), **current.metadata}
+            conversations.set_metadata(tx, replace(current, metadata=metadata))
+        if talk.conversation.ended_at is not None and not rests:
+            conversations.set_ended(tx, talk.conversation.id, None)
+        if rests:
+            over = any(isinstance(event, Left) for event in events)
+            closing.rested(ctx, tx, talk.org, talk.conversation.id, version, over=over)
+        elif not at.events or speaker is None:
+            # Also where no answer ever comes: the conversation must count as over some day.
+            closing.waits(ctx, tx, talk.org, talk.conversation.id, version)
 
     try:
         await ctx.database.write(work)
     except TurnTaken as failure:
         raise Busy("Another message of this conversation is being answered.") from failure
+    if rests:
+        ctx.wake()

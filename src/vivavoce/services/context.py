@@ -1,29 +1,38 @@
 """What every service works with, built once by the application."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
+from vivavoce.channels.dialer import Dialer, NoCarrier
+from vivavoce.channels.messenger import Messenger
 from vivavoce.core.clock import Clock
 from vivavoce.core.ids import NewId
 from vivavoce.models.resolve import Models
 from vivavoce.outbound.fetch import Session
+from vivavoce.outbound.signing import Signer
 from vivavoce.services.turns import Turns
 from vivavoce.storage.database import Database
 from vivavoce.storage.journal import Journal
+from vivavoce.storage.seal import Seal
+from vivavoce.tools.background import Background
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Defaults for scenarios that set none."""
+    """Defaults for scenarios that set none, and for conversations that nobody ends."""
 
     turn_limit: int
     max_duration_s: int
+    idle_minutes: int = 30
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
     """``outbound`` makes guarded requests to addresses that users name; ``numbers`` maps phone numbers and SIP
-    addresses to assistants."""
+    addresses to assistants. ``wake`` tells whoever does duties that new ones were committed; ``draw`` gives a random
+    number from 0 up to 1. ``import_urls`` are where the providers are from which assistants can be imported, by their
+    names; ``public_url`` is where the world reaches this server, empty where nobody said. ``background`` does what
+    tools do not wait for."""
 
     database: Database
     journal: Journal
@@ -34,3 +43,13 @@ class Context:
     limits: Limits
     numbers: Mapping[str, str]
     turns: Turns
+    seal: Seal
+    signer: Signer
+    messenger: Messenger
+    wake: Callable[[], None]
+    draw: Callable[[], float]
+    import_urls: Mapping[str, str] = field(default_factory=dict[str, str])
+    embedding_model: str | None = None
+    public_url: str = ""
+    background: Background = field(default_factory=Background)
+    dialer: Dialer = field(default_factory=NoCarrier)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import structlog
 
+from vivavoce.assistant.state import active
 from vivavoce.core.event import Event, Usage
 from vivavoce.core.model import ModelFailure
 from vivavoce.core.status import Status
@@ -14,10 +15,12 @@ from vivavoce.examination.examine import Book, Examined, examine
 from vivavoce.examination.story import tell
 from vivavoce.models.resolve import SCRIPTED
 from vivavoce.models.scripted import problems
+from vivavoce.services import closing
 from vivavoce.services.context import Context
 from vivavoce.services.lines import Unreachable, channel
 from vivavoce.storage import conversations, runs
 from vivavoce.storage.database import DatabaseFailure, Tx
+from vivavoce.storage.duties import Wanted
 from vivavoce.storage.journal import Entry, Lease, LeaseLost, decided, running, settled
 from vivavoce.storage.runs import Frozen
 
@@ -54,7 +57,7 @@ async def _conduct(ctx: Context, lease: Lease, frozen: Frozen, transcript: Trans
     notes = [f"resumed at turn {len(transcript.events)}"] if transcript.events else []
     log.info("run starts", run=lease.run_id, test=frozen.scenario.name, turns=len(transcript.events))
     try:
-        line = channel(ctx, frozen)
+        line = await channel(ctx, frozen)
         tester = ctx.models.resolve(None, "tester")
         judging = ctx.models.resolve(None, "judge")
     except (Unreachable, ModelFailure) as failure:
@@ -119,7 +122,14 @@ async def _settle(ctx: Context, lease: Lease, frozen: Frozen, notes: Sequence[st
         outcome,
         usage,
     )
-    await ctx.journal.write(settled(lease, now, outcome, examined.transcript, usage, story))
+    duties: tuple[Wanted, ...] = ()
+    if frozen.cast is not None and examined.transcript.events:
+        speaker = active(frozen.cast, examined.transcript)
+        duties = closing.following(ctx, frozen.org, run.conversation_id, speaker)
+    finding_id = closing.finding(duties)
+    await ctx.journal.write(settled(lease, now, outcome, examined.transcript, usage, story, duties, finding_id))
+    if duties:
+        ctx.wake()
     log.info(
         "run ends",
         run=run.id,

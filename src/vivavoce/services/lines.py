@@ -1,16 +1,22 @@
 """Which channel reaches a scenario's target."""
 
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from vivavoce.channels.chat import ChatChannel
 from vivavoce.channels.completions import CompletionsChannel, names_completions
 from vivavoce.channels.http import HttpChannel
-from vivavoce.core.assistant import Version
+from vivavoce.core.assistant import Cast, Version
+from vivavoce.core.conversation import Opening
 from vivavoce.examination.channel import Channel
 from vivavoce.models.resolve import SCRIPTED
 from vivavoce.models.scripted import problems
+from vivavoce.services import casting, openings
 from vivavoce.services.context import Context
-from vivavoce.services.variables import starting
+from vivavoce.services.minds import Minds
+from vivavoce.services.tooling import toolbox
+from vivavoce.storage import conversations
+from vivavoce.storage.journal import LeaseLost
 from vivavoce.storage.runs import Frozen
 from vivavoce.tools.toolbox import Toolbox
 
@@ -19,21 +25,17 @@ class Unreachable(Exception):
     """The target is nothing that this server can talk to; the message says what it could be."""
 
 
-def channel(ctx: Context, frozen: Frozen) -> Channel:
+async def channel(ctx: Context, frozen: Frozen) -> Channel:
     """The channel of a run: an assistant of this server, an OpenAI-compatible endpoint or an HTTP destination.
 
-    Raises ``Unreachable``, and ``ModelFailure`` where the assistant's model is not served here.
+    Raises ``Unreachable``, ``ModelFailure`` where the assistant's model is not served here, and ``LeaseLost`` where the
+    run was deleted.
     """
     scenario, run = frozen.scenario, frozen.run
     # The examination's attempt is part of the key: a channel that cannot resume would begin a second one.
     key = f"{run.id}:1"
-    tools = Toolbox(ctx.outbound, scenario.mocks)
-    if frozen.version is not None:
-        version = frozen.version
-        model = ctx.models.resolve(version.model, "assistant")
-        faults = problems(version.instructions) if model.name == SCRIPTED else ()
-        notes = tuple(f"the assistant's script, {fault}" for fault in faults)
-        return ChatChannel(version, _variables(version, frozen), key, model, tools, ctx.clock, notes)
+    if frozen.cast is not None:
+        return await _chat(ctx, frozen, frozen.cast, key)
     try:
         address = urlsplit(scenario.target)
     except ValueError as failure:
@@ -44,17 +46,54 @@ def channel(ctx: Context, frozen: Frozen) -> Channel:
             "number that VIVA_NUMBERS maps to an assistant"
         )
     if names_completions(scenario.target):
+        tools = Toolbox(ctx.outbound, scenario.mocks)
         return CompletionsChannel(ctx.outbound, ctx.clock, tools, scenario.target, key, scenario.variables)
     return HttpChannel(ctx.outbound, ctx.clock, scenario.target, run.conversation_id, key, variables=scenario.variables)
 
 
-def _variables(version: Version, frozen: Frozen) -> dict[str, object]:
-    found = starting(
+async def _chat(ctx: Context, frozen: Frozen, cast: Cast, key: str) -> Channel:
+    minds = Minds(ctx, frozen.org)
+    notes: list[str] = []
+    for version in (cast.first, *cast.others.values()):
+        model = await minds.chosen(version.mind, version.fallback, {})
+        if model.name == SCRIPTED:
+            notes += [f"the assistant's script, {fault}" for fault in _faults(version)]
+    cast, more = await casting.attached(ctx, frozen.org, cast)
+    opening = await _opening(ctx, frozen, cast.first)
+    scenario = frozen.scenario
+    prefix = cast.first.templating.prefix
+    tools = toolbox(ctx, frozen.org, prefix, conversation_id=frozen.run.conversation_id, mocks=scenario.mocks)
+    return ChatChannel(
+        cast,
+        opening.variables,
+        key,
+        minds,
+        tools,
+        ctx.clock,
+        (*notes, *more),
+        spoken=scenario.medium.spoken,
+        memory=opening.memory,
+    )
+
+
+def _faults(version: Version) -> Sequence[str]:
+    return [str(fault) for fault in problems(version.instructions)]
+
+
+async def _opening(ctx: Context, frozen: Frozen, version: Version) -> Opening:
+    """What the conversation started with; found once and kept, so that it is the same after a restart."""
+    run = frozen.run
+    found = await ctx.database.read(lambda tx: conversations.get(tx, frozen.org, run.conversation_id))
+    if found is None:
+        raise LeaseLost(run.id)
+    opened = await openings.opened(
+        ctx,
+        frozen.org,
         version,
-        frozen.scenario.variables,
-        conversation_id=frozen.run.conversation_id,
-        started_at=frozen.run.started_at or frozen.run.created_at,
+        found,
         medium=frozen.scenario.medium,
         agent_target=frozen.scenario.target,
+        user_target=None,
+        given=frozen.scenario.variables,
     )
-    return dict(found)
+    return opened.opening or Opening({})

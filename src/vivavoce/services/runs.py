@@ -64,7 +64,10 @@ def _add(
                 f"so it has no version {version_id!r}.",
                 "version_id",
             )
-        orders.append(Order(_pending(ctx, scenario, version, batch_id, trigger, now), scenario, version))
+        cast = assistants.cast(tx, org, version) if version else None
+        others = tuple(cast.others.values()) if cast else ()
+        run = _pending(ctx, scenario, version, batch_id, trigger, now)
+        orders.append(Order(run, scenario, cast.first if cast else None, others))
     conversations.add(tx, org, [_conversation(order, now) for order in orders])
     runs.add(tx, org, orders)
     return tuple(order.run for order in orders)

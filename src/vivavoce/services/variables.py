@@ -1,4 +1,4 @@
-"""The variables a conversation starts with. All of it follows from what is stored, so a restart finds the same."""
+"""The variables a conversation starts with, and what is noted of it. All of it follows from what is given."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,6 +7,8 @@ from vivavoce.assistant.variables import merge, system_variables
 from vivavoce.core.assistant import Version
 from vivavoce.core.event import Millis
 from vivavoce.core.scenario import Medium
+
+_NOTED = frozenset({"assistant_id", "assistant_version_id", "run_id", "call_control_id"})
 
 
 def starting(
@@ -43,3 +45,8 @@ def about(version: Version | None, *, medium: Medium, agent_target: str = "", us
     if user_target:
         known[f"{prefix}end_user_target"] = user_target
     return known
+
+
+def is_noted(name: str, prefix: str) -> bool:
+    """Whether this key of a conversation's metadata is the server's own: what ``about`` says, and whose run it is."""
+    return name in _NOTED or bool(prefix and name.startswith(prefix))

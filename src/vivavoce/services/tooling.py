@@ -1,0 +1,67 @@
+"""What the tools of a conversation can reach: the organisation's secrets, servers and documents, and the caller."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+from vivavoce.assistant.ports import ToolOutput
+from vivavoce.core.passage import Passage
+from vivavoce.core.tool import RemoteTool, ToolMock
+from vivavoce.services import documents, mcp_servers, secrets
+from vivavoce.services.context import Context
+from vivavoce.services.errors import Broken, Busy, NotFound, Rejected
+from vivavoce.storage.seal import Unreadable
+from vivavoce.tools.reach import OutOfReach, Reach
+from vivavoce.tools.toolbox import Toolbox
+
+Send = Callable[[str, str], Awaitable[str]]
+"""Sends a text message to the caller (text, idempotency key) and says what became of it."""
+
+
+def toolbox(
+    ctx: Context,
+    org: str,
+    prefix: str,
+    *,
+    conversation_id: str,
+    mocks: tuple[ToolMock, ...] = (),
+    send: Send | None = None,
+) -> Toolbox:
+    """The tools of one conversation. ``prefix`` is that of the API that wrote the assistant; ``send`` None where the
+    caller cannot be sent text messages."""
+    return Toolbox(ctx.outbound, mocks, reach(ctx, org, prefix, conversation_id=conversation_id, send=send))
+
+
+def reach(ctx: Context, org: str, prefix: str, *, conversation_id: str, send: Send | None = None) -> Reach:
+    """What a conversation's tools can reach."""
+
+    async def secret(identifier: str) -> str | None:
+        try:
+            return await secrets.in_template(ctx, org, identifier)
+        except (Unreadable, Broken):
+            raise OutOfReach(f"The tool was not called: the secret {identifier!r} cannot be read.") from None
+
+    def sign(body: bytes) -> Mapping[str, str]:
+        return ctx.signer.headers(prefix, body, ctx.clock.now())
+
+    async def remote(tool: RemoteTool, arguments: Mapping[str, Any], key: str) -> ToolOutput:
+        try:
+            return await mcp_servers.call_tool(
+                ctx, org, tool, arguments, conversation_id=conversation_id, prefix=prefix, key=key
+            )
+        except (Broken, Busy, NotFound, Rejected) as failure:
+            raise OutOfReach(f"The tool could not be called: {failure}") from failure
+
+    async def search(buckets: Sequence[str], query: str, most: int | None) -> Sequence[Passage]:
+        try:
+            return await documents.search(ctx, org, buckets, query, most)
+        except (Broken, Busy, NotFound, Rejected) as failure:
+            raise OutOfReach(f"The search could not be made: {failure}") from failure
+
+    async def message(text: str, key: str) -> str:
+        assert send is not None
+        try:
+            return await send(text, key)
+        except (Broken, Busy, NotFound, Rejected) as failure:
+            raise OutOfReach(f"The message was not sent: {failure}") from failure
+
+    return Reach(secret, sign, remote, search, message if send else None, ctx.background)

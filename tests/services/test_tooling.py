@@ -1,0 +1,89 @@
+"""What tools of a conversation reach: secrets, signatures, servers, documents, the caller."""
+
+import base64
+from collections.abc import AsyncGenerator
+from dataclasses import replace
+
+import pytest
+from tests.outbound.local_server import LOCAL, always, serving
+from tests.support.store import ORG, Hand
+
+from vivavoce.assistant.ports import ToolOutput
+from vivavoce.core.tool import Header, MessageTool, RemoteTool, WebhookTool
+from vivavoce.outbound.fetch import open_session
+from vivavoce.outbound.signing import Signer, signed
+from vivavoce.services import secrets
+from vivavoce.services.context import Context
+from vivavoce.services.errors import Broken
+from vivavoce.services.tooling import toolbox
+from vivavoce.storage.seal import Seal
+from vivavoce.tools.secrets import section
+from vivavoce.tools.toolbox import Toolbox
+
+
+@pytest.fixture
+async def near(ctx: Context, hand: Hand) -> AsyncGenerator[Context]:
+    """A context that may call this machine."""
+    async with open_session(LOCAL, ticks=hand.ticks) as session:
+        yield replace(ctx, outbound=session)
+
+
+def box(ctx: Context, **given: object) -> Toolbox:
+    return toolbox(ctx, ORG, "acme_", conversation_id="c", **given)  # pyright: ignore[reportArgumentType]
+
+
+async def keep(ctx: Context) -> None:
+    await ctx.database.write(lambda tx: secrets.create(ctx, tx, ORG, "token", "bearer", "t0ken"))
+    await ctx.database.write(lambda tx: secrets.create(ctx, tx, ORG, "login", "basic", "ann:pass:word"))
+
+
+async def test_secrets_of_the_organisation_and_a_signature_go_along(near: Context) -> None:
+    await keep(near)
+    headers = (Header("A", f"Bearer {section('token')}"), Header("B", f"Basic {section('login')}"))
+    async with serving(always({})) as server:
+        tool = WebhookTool("w", "", server.url, headers=headers, preset_body={"n": 1})
+        output = await box(near).call(tool, {}, key="k", variables={})
+    assert output == ToolOutput("{}", ok=True, status_code=200)
+    (seen,) = server.seen
+    assert seen.headers["A"] == "Bearer t0ken"
+    assert base64.b64decode(seen.headers["B"].removeprefix("Basic ")) == b"ann:pass:word"
+    public, stamp = Signer(bytes(32)).public_key, seen.headers["acme-timestamp"]
+    assert signed(public, stamp, seen.headers["acme-signature-ed25519"], seen.body, near.clock.now())
+
+
+async def test_somebody_else_s_secret_is_not_to_be_had(near: Context) -> None:
+    await keep(near)
+    tool = WebhookTool("w", "", "http://127.0.0.1:9", headers=(Header("A", section("token")),))
+    output = await toolbox(near, "org-b", "", conversation_id="c").call(tool, {}, key="k", variables={})
+    assert output == ToolOutput("The tool was not called: there is no secret 'token' here.", ok=False)
+
+
+async def test_a_secret_that_cannot_be_read_stops_the_call(near: Context) -> None:
+    await keep(near)
+    other = replace(near, seal=Seal("another key"))
+    tool = WebhookTool("w", "", "http://127.0.0.1:9", headers=(Header("A", section("token")),))
+    output = await box(other).call(tool, {}, key="k", variables={})
+    assert output == ToolOutput("The tool was not called: the secret 'token' cannot be read.", ok=False)
+
+
+async def test_failures_of_services_are_told_to_the_model(ctx: Context) -> None:
+    async def send(_text: str, _key: str) -> str:
+        raise Broken("The provider is down.")
+
+    tools = box(ctx, send=send)
+    told = await tools.call(MessageTool("Hi"), {}, key="k", variables={})
+    assert told == ToolOutput("The message was not sent: The provider is down.", ok=False)
+    gone = await tools.call(RemoteTool("find", "", {}, "no-server", "find"), {}, key="k", variables={})
+    assert not gone.ok
+
+
+async def test_messages_are_sent_by_whoever_can(ctx: Context) -> None:
+    sent: list[tuple[str, str]] = []
+
+    async def send(text: str, key: str) -> str:
+        sent.append((text, key))
+        return "Sent."
+
+    assert (await box(ctx, send=send).call(MessageTool("Hi"), {}, key="k", variables={})).text == "Sent."
+    assert sent == [("Hi", "k")]
+    assert "would be sent" in (await box(ctx).call(MessageTool("Hi"), {}, key="k", variables={})).text
