@@ -3,7 +3,7 @@
 import asyncio
 import json
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, cast
 
 import pytest
@@ -20,11 +20,13 @@ from vivavoce.api.idempotency import (
     KeyInFlight,
     KeyMalformed,
     KeyReused,
+    Work,
     once,
+    once_ready,
 )
 from vivavoce.services.context import Context
 from vivavoce.storage import conversations
-from vivavoce.storage.answers import IN_FLIGHT_MS, KEPT_MS
+from vivavoce.storage.answers import IN_FLIGHT_MS, KEPT_MS, PREPARED_MS
 from vivavoce.storage.database import Database, Tx
 from vivavoce.storage.tables import conversations as rows
 
@@ -57,6 +59,21 @@ class World:
         org: str = ORG,
         method: str = "POST",
     ) -> Response:
+        request = self.request(*keys, body=body, path=path, query=query, org=org, method=method)
+        return await once(request, cast("Context", self), 201, self.work)
+
+    async def prepare(self, key: str, ready: Callable[[], Awaitable[Work]]) -> Response:
+        return await once_ready(self.request(key), cast("Context", self), 201, ready)
+
+    def request(
+        self,
+        *keys: str,
+        body: bytes = b"{}",
+        path: str = "/v2/things",
+        query: bytes = b"",
+        org: str = ORG,
+        method: str = "POST",
+    ) -> Request:
         headers = [(HEADER.encode(), key.encode("latin-1")) for key in keys]
         state = {"org": org, "body": body}
         scope = {
@@ -67,7 +84,7 @@ class World:
             "headers": headers,
             "state": state,
         }
-        return await once(Request(scope), cast("Context", self), 201, self.work)
+        return Request(scope)
 
     @property
     def clock(self) -> Hand:
@@ -241,6 +258,36 @@ async def test_a_request_whose_server_died_may_be_sent_again_a_minute_later(worl
         await world.ask("key-1")
     world.hand.turn(0.001)
     assert replayed([await world.ask("key-1"), await world.ask("key-1")]) == [False, True]
+
+
+async def test_work_that_waits_long_is_not_begun_again_while_it_goes_on(world: World) -> None:
+    """Clients give up after 60 s and ask again with the same key (contract, sections 1.1 and 1.5)."""
+
+    async def ready() -> Work:
+        world.hand.turn(IN_FLIGHT_MS / 1000 + 1)
+        with pytest.raises(KeyInFlight):
+            await world.prepare("key-1", ready)
+        return world.work
+
+    assert replayed([await world.prepare("key-1", ready), await world.prepare("key-1", ready)]) == [False, True]
+    assert (world.made, await world.kept()) == (1, 1)
+
+
+async def test_work_that_was_given_up_is_undone_when_it_comes_to_its_end(world: World) -> None:
+    again: list[Response] = []
+
+    async def at_once() -> Work:
+        return world.work
+
+    async def ready() -> Work:
+        world.hand.turn(PREPARED_MS / 1000 + 1)
+        again.append(await world.prepare("key-1", at_once))
+        return world.work
+
+    with pytest.raises(KeyInFlight):
+        await world.prepare("key-1", ready)
+    assert replayed([*again, await world.prepare("key-1", at_once)]) == [False, True]
+    assert (world.made, await world.kept()) == (2, 1)
 
 
 async def test_after_a_day_the_key_is_new(world: World) -> None:

@@ -3,12 +3,15 @@
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from telnyx import Telnyx
 from tests.contract.test_readme import program
-from tests.support.server import Server
+from tests.support.providers import KEY as PROVIDER_KEY
+from tests.support.server import MAIN, Server, environment
 
 PROJECT = Path(__file__).parents[1] / "npm"
 INSTALLED = PROJECT / "node_modules" / ".package-lock.json"
@@ -48,6 +51,17 @@ def test_the_javascript_sdk_works_unmodified(node: str, live_server: Server) -> 
     print(output)
     assert output.splitlines()[-1] == f"{len(pages)} pages"
     assert len(pages) >= 22
+
+
+def test_the_javascript_sdk_calls_every_operation(node: str, live_server: Server) -> None:
+    client = Telnyx(base_url=f"{live_server.url}/v2", api_key=live_server.key)
+    identifier = f"npm-{uuid4().hex[:12]}"
+    client.integration_secrets.create(identifier=identifier, type="bearer", token=PROVIDER_KEY)
+    connect = [sys.executable, "-c", MAIN, "connect", "github", "--secret", identifier]
+    run([*connect, "--data-dir", str(live_server.data_dir)], environment({}))
+    given = {"VIVA_URL": live_server.url, "VIVA_KEY": live_server.key, "VIVA_IMPORT_SECRET": identifier}
+    output = run([node, "operations.mjs"], {**os.environ, **given})
+    assert output.splitlines()[-1] == "86 operations"
 
 
 def test_the_program_of_the_readme(node: str, live_server: Server) -> None:

@@ -205,6 +205,7 @@ def read_events(lines: list[str]) -> list[tuple[str, dict[str, str]]]:
 # tests
 
 
+@pytest.mark.operation("ai.assistants.tests.create", "ai.assistants.tests.retrieve")
 def test_a_test_is_created_and_retrieved(
     client: Telnyx, assistant: InferenceEmbedding, scenario: AssistantTest
 ) -> None:
@@ -223,11 +224,13 @@ def test_a_test_reaches_chat_unless_it_says_otherwise(client: Telnyx, assistant:
     assert plain.telnyx_conversation_channel == "web_chat"
 
 
+@pytest.mark.operation("ai.assistants.tests.update")
 def test_a_test_is_updated_in_part(client: Telnyx, scenario: AssistantTest) -> None:
     updated = client.ai.assistants.tests.update(scenario.test_id, description="The simplest call there is.")
     assert updated.to_dict() == {**scenario.to_dict(), "description": "The simplest call there is."}
 
 
+@pytest.mark.operation("ai.assistants.tests.list")
 def test_tests_are_listed_by_suite_and_page(client: Telnyx, assistant: InferenceEmbedding) -> None:
     suite = unique("suite")
     made = {make_test(client, assistant.id, suite=suite).test_id for _ in range(3)}
@@ -248,6 +251,7 @@ def test_tests_are_listed_by_destination(
     assert [one.test_id for one in listed] == [scenario.test_id]
 
 
+@pytest.mark.operation("ai.assistants.tests.delete")
 def test_a_deleted_test_is_gone(client: Telnyx, scenario: AssistantTest) -> None:
     client.ai.assistants.tests.delete(scenario.test_id)
     with pytest.raises(telnyx.NotFoundError):
@@ -257,6 +261,7 @@ def test_a_deleted_test_is_gone(client: Telnyx, scenario: AssistantTest) -> None
 # runs
 
 
+@pytest.mark.operation("ai.assistants.tests.runs.trigger", "ai.assistants.tests.runs.retrieve")
 def test_a_run_of_the_main_version_passes(client: Telnyx, scenario: AssistantTest) -> None:
     triggered = client.ai.assistants.tests.runs.trigger(scenario.test_id)
     assert triggered.status == "pending"
@@ -295,6 +300,7 @@ def test_the_conversation_of_a_run_can_be_read(client: Telnyx, scenario: Assista
     assert {("user", "Hi, where is my order?"), ("assistant", "What is your order number?"), ("user", "A-1001")} <= said
 
 
+@pytest.mark.operation("ai.assistants.tests.runs.list")
 def test_runs_are_listed_by_status_and_page(client: Telnyx, scenario: AssistantTest) -> None:
     runs = [client.ai.assistants.tests.runs.trigger(scenario.test_id) for _ in range(3)]
     ids = {finished(client, run).run_id for run in runs}
@@ -309,10 +315,12 @@ def test_runs_are_listed_by_status_and_page(client: Telnyx, scenario: AssistantT
 # suites
 
 
+@pytest.mark.operation("ai.assistants.tests.test_suites.list")
 def test_suites_are_listed(client: Telnyx, scenario: AssistantTest) -> None:
     assert scenario.test_suite in client.ai.assistants.tests.test_suites.list().data
 
 
+@pytest.mark.operation("ai.assistants.tests.test_suites.runs.trigger", "ai.assistants.tests.test_suites.runs.list")
 def test_a_suite_runs_every_test_of_it(client: Telnyx, assistant: InferenceEmbedding) -> None:
     suite = unique("a/b suite")  # the SDK percent-encodes the slash, and the server must not split there
     tests = {make_test(client, assistant.id, suite=suite).test_id for _ in range(2)}

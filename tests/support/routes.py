@@ -8,9 +8,27 @@ from uuid import uuid4
 import pytest
 
 from tests.support.raw import Answer, send, send_json
+from tests.support.route import Route
+from tests.support.rows import (
+    canary,
+    conversations,
+    imports,
+    insights,
+    instructions,
+    integrations,
+    library,
+    lifecycle,
+    mcp_servers,
+    messaging,
+    openai,
+    scheduled_events,
+    secrets,
+    tags,
+)
 from tests.support.server import Server
 
-AI = "/v2/ai"
+V2 = "/v2"
+AI = f"{V2}/ai"
 UNKNOWN = "0199c0de-0000-7000-8000-000000000000"
 
 ASSISTANT = {
@@ -32,73 +50,73 @@ TEST = {
 }
 
 
-@dataclass(frozen=True)
-class Route:
-    """``body`` is a good one; ``required`` are the fields that may not be left out. ``{name}`` in a path is an id."""
-
-    method: str
-    path: str
-    body: Any = None
-    required: tuple[str, ...] = ()
-    keyed: bool = False
-    paged: bool = False
-    success: int = 200
-
-    @property
-    def name(self) -> str:
-        return f"{self.method} {self.path}"
-
-
-ROUTES = (
-    Route("POST", "/assistants", ASSISTANT, ("name", "instructions"), keyed=True),
-    Route("GET", "/assistants"),
-    Route("GET", "/assistants/{assistant_id}"),
-    Route("POST", "/assistants/{assistant_id}", {**ASSISTANT, "promote_to_main": True}),
-    Route("DELETE", "/assistants/{assistant_id}"),
-    Route("GET", "/assistants/{assistant_id}/versions"),
-    Route("GET", "/assistants/{assistant_id}/versions/{version_id}"),
-    Route("POST", "/assistants/{assistant_id}/versions/{version_id}/promote"),
+OLD = (
+    Route("POST", "/ai/assistants", ASSISTANT, ("name", "instructions"), keyed=True),
+    Route("GET", "/ai/assistants"),
+    Route("GET", "/ai/assistants/{assistant_id}"),
+    Route("POST", "/ai/assistants/{assistant_id}", {**ASSISTANT, "promote_to_main": True}),
+    Route("DELETE", "/ai/assistants/{assistant_id}"),
+    Route("GET", "/ai/assistants/{assistant_id}/versions"),
+    Route("GET", "/ai/assistants/{assistant_id}/versions/{version_id}"),
+    Route("POST", "/ai/assistants/{assistant_id}/versions/{version_id}/promote"),
     Route(
         "POST",
-        "/assistants/{assistant_id}/chat",
+        "/ai/assistants/{assistant_id}/chat",
         {"content": "hello", "conversation_id": "{conversation_id}", "stream": False},
         ("content", "conversation_id"),
     ),
-    Route("GET", "/assistants/tests/test-suites"),
+    Route("GET", "/ai/assistants/tests/test-suites"),
     Route(
         "POST",
-        "/assistants/tests/test-suites/{suite_name}/runs",
+        "/ai/assistants/tests/test-suites/{suite_name}/runs",
         {"destination_version_id": "{version_id}"},
         keyed=True,
         success=201,
     ),
-    Route("GET", "/assistants/tests/test-suites/{suite_name}/runs", paged=True),
+    Route("GET", "/ai/assistants/tests/test-suites/{suite_name}/runs", paged=True),
     Route(
         "POST",
-        "/assistants/tests",
+        "/ai/assistants/tests",
         TEST,
         ("name", "destination", "instructions", "rubric"),
         keyed=True,
         success=201,
     ),
-    Route("GET", "/assistants/tests", paged=True),
-    Route("GET", "/assistants/tests/{test_id}"),
-    Route("PUT", "/assistants/tests/{test_id}", TEST),
-    Route("DELETE", "/assistants/tests/{test_id}"),
+    Route("GET", "/ai/assistants/tests", paged=True),
+    Route("GET", "/ai/assistants/tests/{test_id}"),
+    Route("PUT", "/ai/assistants/tests/{test_id}", TEST),
+    Route("DELETE", "/ai/assistants/tests/{test_id}"),
     Route(
         "POST",
-        "/assistants/tests/{test_id}/runs",
+        "/ai/assistants/tests/{test_id}/runs",
         {"destination_version_id": "{version_id}"},
         keyed=True,
         success=201,
     ),
-    Route("GET", "/assistants/tests/{test_id}/runs", paged=True),
-    Route("GET", "/assistants/tests/{test_id}/runs/{run_id}"),
-    Route("POST", "/conversations", {"name": "talk", "metadata": {"a": "b"}}, keyed=True),
-    Route("GET", "/conversations"),
-    Route("GET", "/conversations/{conversation_id}"),
-    Route("GET", "/conversations/{conversation_id}/messages", paged=True),
+    Route("GET", "/ai/assistants/tests/{test_id}/runs", paged=True),
+    Route("GET", "/ai/assistants/tests/{test_id}/runs/{run_id}"),
+    Route("POST", "/ai/conversations", {"name": "talk", "metadata": {"a": "b"}}, keyed=True),
+    Route("GET", "/ai/conversations"),
+    Route("GET", "/ai/conversations/{conversation_id}"),
+    Route("GET", "/ai/conversations/{conversation_id}/messages", paged=True),
 )
+AREAS = (
+    canary,
+    conversations,
+    imports,
+    insights,
+    instructions,
+    integrations,
+    library,
+    lifecycle,
+    mcp_servers,
+    messaging,
+    openai,
+    scheduled_events,
+    secrets,
+    tags,
+)
+ROUTES = (*OLD, *(row for area in AREAS for row in area.ROWS))
 BODIES = [route for route in ROUTES if route.body is not None]
 KEYED = [route for route in ROUTES if route.keyed]
 PAGED = [route for route in ROUTES if route.paged]
@@ -116,14 +134,18 @@ class World:
     server: Server
     ids: dict[str, str]
 
+    def fresh(self, route: Route) -> "World":
+        """The same with what this route needs anew to succeed."""
+        return World(self.server, {**self.ids, **(route.fresh(self.server, self.ids) if route.fresh else {})})
+
     def path(self, route: Route, **other: str) -> str:
-        return AI + route.path.format(**{**self.ids, **other})
+        return V2 + route.path.format(**{**self.ids, **other})
 
     def body(self, route: Route) -> Any:
         def filled(value: Any) -> Any:
             return value.format(**self.ids) if isinstance(value, str) else value
 
-        return {name: filled(value) for name, value in route.body.items()}
+        return {name: filled(value) for name, value in route.body.items()} if route.body else {}
 
     def send(self, route: Route, body: bytes | None, *headers: tuple[str, str]) -> Answer:
         return send(self.server, route.method, self.path(route), body, headers)
@@ -132,23 +154,32 @@ class World:
         """How many objects there are of the kinds that can be made."""
         lists = ("assistants", "conversations")
         counted = [len(send(self.server, "GET", f"{AI}/{name}").json["data"]) for name in lists]
+        counted.append(send(self.server, "GET", f"{AI}/tools").json["meta"]["total_results"])
+        events = f"{AI}/assistants/{self.ids['assistant_id']}/scheduled_events"
+        counted.append(send(self.server, "GET", events).json["meta"]["total_results"])
+        kinds = [f"{AI}/conversations/{kind}" for kind in ("insights", "insight-groups")]
+        counted += [send(self.server, "GET", path).json["meta"]["total_results"] for path in kinds]
+        servers = [f"{AI}/mcp_servers?page[size]=100&page[number]={number}" for number in range(1, 6)]
+        counted.append(sum(len(send(self.server, "GET", page).json) for page in servers))
         tests = send(self.server, "GET", f"{AI}/assistants/tests").json["meta"]["total_results"]
         runs = f"{AI}/assistants/tests/{self.ids['test_id']}/runs"
-        return [*counted, tests, send(self.server, "GET", runs).json["meta"]["total_results"]]
+        messages = f"{AI}/conversations/{self.ids['conversation_id']}/messages"
+        pages = [send(self.server, "GET", path).json["meta"]["total_results"] for path in (runs, messages)]
+        return [*counted, tests, *pages]
 
 
 def make_world(server: Server) -> World:
     """One object of each kind, through the API."""
 
     def made(path: str, body: Any) -> Any:
-        answer = send_json(server, "POST", AI + path, body)
+        answer = send_json(server, "POST", V2 + path, body)
         assert answer.status < 300, answer.body
         return answer.json
 
-    assistant = made("/assistants", ASSISTANT)
+    assistant = made("/ai/assistants", ASSISTANT)
     suite = f"suite-{uuid4().hex}"
-    test = made("/assistants/tests", {**TEST, "destination": assistant["id"], "test_suite": suite})
-    run = made(f"/assistants/tests/{test['test_id']}/runs", {})
+    test = made("/ai/assistants/tests", {**TEST, "destination": assistant["id"], "test_suite": suite})
+    run = made(f"/ai/assistants/tests/{test['test_id']}/runs", {})
     ids = {
         "assistant": assistant["id"],
         "assistant_id": assistant["id"],
@@ -156,8 +187,10 @@ def make_world(server: Server) -> World:
         "test_id": test["test_id"],
         "run_id": run["run_id"],
         "suite_name": suite,
-        "conversation_id": made("/conversations", {"name": "talk"})["id"],
+        "conversation_id": made("/ai/conversations", {"name": "talk"})["id"],
     }
+    for area in AREAS:
+        ids |= area.make(made, ids)
     return World(server, ids)
 
 
@@ -175,7 +208,15 @@ def is_errors(answer: Answer, status: int, code: str, pointer: str | None = None
 
 
 def is_detail(answer: Answer, *place: str) -> None:
-    """The ``detail`` family of validation errors, one of them at or below this place."""
+    """The ``detail`` family of validation errors, one of them at or below this place; or the ``errors`` family, which
+    integration secrets have for them too (contract, section 1.4)."""
+    if "errors" in answer.json:
+        assert answer.status in (400, 422), answer.body
+        assert {error["code"] for error in answer.json["errors"]} == {"10015"}
+        pointers = [f"{error['source']['pointer']}/" for error in answer.json["errors"]]
+        expected = "".join(f"/{part}" for part in place if part != "body")
+        assert any(one.startswith(expected) for one in pointers), answer.body
+        return
     assert answer.status == 422, answer.body
     assert answer.headers["content-type"] == "application/json"
     assert set(answer.json) == {"detail"}

@@ -5,7 +5,7 @@ The answer is kept in the transaction that did the work, so there is no moment i
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from hashlib import sha256
 from typing import Any
 
@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse, Response
 
 from vivavoce.services.context import Context
 from vivavoce.storage import answers
-from vivavoce.storage.answers import Kept, KeyTaken
+from vivavoce.storage.answers import IN_FLIGHT_MS, PREPARED_MS, Kept, KeyTaken
 from vivavoce.storage.database import Tx
 
 HEADER = "idempotency-key"
@@ -47,26 +47,45 @@ async def once(request: Request, ctx: Context, status: int, work: Work) -> Respo
 
     Raises the exceptions above, and what ``work`` raises; a failure is not kept, and the key may be used again.
     """
+
+    async def ready() -> Work:
+        return work
+
+    return await _once(request, ctx, status, ready, IN_FLIGHT_MS)
+
+
+async def once_ready(request: Request, ctx: Context, status: int, ready: Callable[[], Awaitable[Work]]) -> Response:
+    """The same for work that has to be prepared outside a transaction, which happens when it is to be done at all."""
+    return await _once(request, ctx, status, ready, PREPARED_MS)
+
+
+async def _once(
+    request: Request, ctx: Context, status: int, ready: Callable[[], Awaitable[Work]], running_ms: int
+) -> Response:
     key = _key(request)
     if key is None:
-        return JSONResponse(await ctx.database.write(work), status)
-    mine = _identify(request, key)
+        return JSONResponse(await ctx.database.write(await ready()), status)
+    mine, begun = _identify(request, key), ctx.clock.now()
     try:
-        kept = await ctx.database.write(lambda tx: answers.begin(tx, mine, ctx.clock.now()))
+        kept = await ctx.database.write(lambda tx: answers.begin(tx, mine, begun, running_ms))
     except KeyTaken as failure:
         raise KeyInFlight(key) from failure
     if kept is not None:
         return _again(kept, mine)
 
-    def work_and_keep(tx: Tx) -> Any:
-        payload = work(tx)
-        answers.finish(tx, mine, status, json.dumps(payload))
-        return payload
-
     try:
+        work = await ready()
+
+        def work_and_keep(tx: Tx) -> Any:
+            payload = work(tx)
+            answers.finish(tx, mine, begun, status, json.dumps(payload))
+            return payload
+
         payload = await ctx.database.write(work_and_keep)
+    except KeyTaken as failure:
+        raise KeyInFlight(key) from failure
     except Exception:
-        await ctx.database.write(lambda tx: answers.forget(tx, mine))
+        await ctx.database.write(lambda tx: answers.forget(tx, mine, begun))
         raise
     return JSONResponse(payload, status)
 

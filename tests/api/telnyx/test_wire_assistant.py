@@ -13,12 +13,14 @@ from vivavoce.api.telnyx.wire.assistant import (
     AssistantCreate,
     AssistantUpdate,
     VersionUpdate,
+    copied,
     dump_assistant,
     overlay,
     to_version,
 )
-from vivavoce.core.assistant import Templating, Version
-from vivavoce.core.tool import FunctionTool, HangupTool, OtherTool, WebhookTool
+from vivavoce.api.telnyx.wire.tools import load_tool
+from vivavoce.core.assistant import Assistant, Origin, Templating, Version
+from vivavoce.core.tool import FunctionTool, HangupTool, SkipTool, WebhookTool
 
 
 def first(body: dict[str, Any]) -> Version:
@@ -29,8 +31,12 @@ def changed(version: Version, body: dict[str, Any]) -> Version:
     return overlay(version, AssistantUpdate.model_validate(body), version_id="v2", now=2000)
 
 
-def dumped(version: Version) -> dict[str, Any]:
-    return dump_assistant(version, created_at=1000, default_model="server/default")
+def owned(version: Version, **given: Any) -> Assistant:
+    return Assistant(version.assistant_id, version, 1000, **given)
+
+
+def dumped(version: Version, **given: Any) -> dict[str, Any]:
+    return dump_assistant(owned(version, **given), default_model="server/default")
 
 
 def problems(model: type[VersionUpdate], body: dict[str, Any]) -> list[tuple[tuple[int | str, ...], str]]:
@@ -49,10 +55,11 @@ def test_the_complete_body_has_every_field_of_the_sdk():
 
 
 def test_a_complete_body_comes_back_whole():
-    wire = dumped(first(COMPLETE))
+    wire = dumped(first(COMPLETE), tags=("b", "a"))
     assert lacks(COMPLETE, wire) == []
     assert all(tool["shared"] is False for tool in wire["tools"])
-    assert lacks(COMPLETE, dumped(changed(first({"name": "a", "instructions": "b"}), COMPLETE))) == []
+    over = dumped(changed(first({"name": "a", "instructions": "b"}), COMPLETE), tags=("b", "a"))
+    assert lacks(COMPLETE, over) == []
     assert json.loads(json.dumps(wire, allow_nan=False)) == wire
 
 
@@ -73,7 +80,7 @@ def test_every_known_nested_field_is_declared():
 
 
 def test_the_sdk_reads_the_response():
-    wire = dumped(first(COMPLETE))
+    wire = dumped(first(COMPLETE), tags=("b", "a"))
     parsed = InferenceEmbedding.model_validate(wire)
     assert parsed.id == "assistant-1"
     assert parsed.version_name == "First"
@@ -83,14 +90,18 @@ def test_the_sdk_reads_the_response():
 
 def test_named_fields_go_to_the_core_and_the_rest_is_kept():
     version = first(COMPLETE)
-    assert (version.name, version.model, version.greeting) == ("Receptionist", "openai/gpt-4o", "Hello, {{caller}}")
+    assert (version.name, version.mind.model, version.greeting) == (
+        "Receptionist",
+        "openai/gpt-4o",
+        "Hello, {{caller}}",
+    )
     assert (version.label, version.description) == ("First", "Books appointments")
     assert version.templating == Templating(prefix="telnyx_")
     assert version.variables == COMPLETE["dynamic_variables"]
     assert isinstance(version.tools[0], FunctionTool)
     assert isinstance(version.tools[1], HangupTool)
     named = {"name", "instructions", "description", "model", "greeting", "tools", "dynamic_variables", "version_name"}
-    assert set(version.extra) == set(COMPLETE) - named
+    assert set(version.extra) == set(COMPLETE) - named - {"tags"}
 
 
 def test_a_small_body_gets_the_defaults_of_the_contract():
@@ -124,21 +135,55 @@ def test_the_model_of_an_own_endpoint_is_shown():
 
 
 def test_shared_tools_and_resolved_variables_are_merged_in():
-    version = first({**COMPLETE, "tools": [{"type": "skip_turn", "skip_turn": {}}]})
-    shared: dict[str, Any] = {"type": "hangup", "hangup": {}}
-    wire = dump_assistant(
-        version, created_at=0, default_model="m", shared_tools=[shared], variables={"name": "resolved"}
-    )
+    version = first({**COMPLETE, "tools": [{"type": "skip_turn", "skip_turn": {}}], "tool_ids": ["t", "gone"]})
+    version = replace(version, library={"t": HangupTool("Bye."), "of the flow": SkipTool()})
+    wire = dump_assistant(owned(version), default_model="m", variables={"name": "resolved"})
     assert [(tool["type"], tool["shared"]) for tool in wire["tools"]] == [("skip_turn", False), ("hangup", True)]
+    assert wire["tool_ids"] == ["t", "gone"]
     assert wire["dynamic_variables"] == {"name": "resolved"}
-    assert shared == {"type": "hangup", "hangup": {}}
+
+
+def test_another_version_than_main_is_shown_with_what_is_the_assistant_s():
+    main = first(COMPLETE)
+    beside = replace(main, id="v2", name="beside", created_at=5000)
+    origin = Origin("vapi", "x")
+    wire = dump_assistant(owned(main, tags=("t",), origin=origin, deleted_at=0), beside, default_model="m")
+    assert (wire["id"], wire["version_id"], wire["name"]) == ("assistant-1", "v2", "beside")
+    assert (wire["created_at"], wire["version_created_at"]) == ("1970-01-01T00:00:01.000Z", "1970-01-01T00:00:05.000Z")
+    assert wire["tags"] == ["t"]
+    assert wire["import_metadata"] == {"import_id": "x", "import_provider": "vapi"}
+    assert (wire["deleted_at"], wire["permanently_deleted_at"]) == (
+        "1970-01-01T00:00:00.000Z",
+        "1970-01-31T00:00:00.000Z",
+    )
+
+
+def test_a_copy_leaves_its_lines_behind():
+    pay = {"type": "pay", "pay": {"connector_name": "c"}}
+    settings_: dict[str, Any] = {
+        "telephony_settings": {"disable_dtmf": True, "time_limit_secs": 60},
+        "messaging_settings": {"conversation_inactivity_minutes": 5},
+    }
+    original = first({**COMPLETE, **settings_, "tools": []})
+    copy = copied(original)
+    assert copy.name == "Receptionist (copy)"
+    assert (original.idle_minutes, copy.idle_minutes) == (5, None)
+    rest = {key: value for key, value in original.extra.items() if key not in settings_}
+    assert copy.extra == rest
+    assert replace(copy, name=original.name, extra=original.extra, idle_minutes=5) == original
+    # What takes payments must keep the keypad off.
+    assert copied(first({**COMPLETE, **settings_, "tools": [pay]})).extra == {
+        **rest,
+        "telephony_settings": {"disable_dtmf": True},
+    }
 
 
 def test_a_response_can_be_sent_back():
     version = first(COMPLETE)
-    wire = dump_assistant(
-        version, created_at=1000, default_model="m", shared_tools=[{"type": "pay", "pay": {"connector_name": "c"}}]
-    )
+    library = {"tool-1": load_tool({"type": "pay", "pay": {"connector_name": "c"}})}
+    wire = dump_assistant(owned(replace(version, shared=("tool-1",), library=library)), default_model="server/default")
+    assert any(tool["shared"] for tool in wire["tools"])
+    assert wire["conversation_flow"]["nodes"][0]["tools"]
     back = changed(version, {**wire, "import_metadata": {"import_id": "x"}, "deleted_at": "1970-01-01T00:00:00Z"})
     assert replace(back, id=version.id, created_at=version.created_at) == version
 
@@ -166,7 +211,7 @@ def test_an_update_replaces_arrays_and_settings_whole():
     assert after.extra["telephony_settings"] == {"time_limit_secs": 30}
     assert (after.extra["tool_ids"], after.extra["a2a_agents"]) == ([], [])
     assert "promote_to_main" not in after.extra
-    assert after.extra["tags"] == ["b", "a"]
+    assert "tags" not in after.extra
 
 
 def test_null_clears_where_it_may():
@@ -308,9 +353,10 @@ def test_bottomless_nesting_is_refused():
 @settings(max_examples=150, deadline=None)
 @given(bodies)
 def test_nothing_is_lost_and_nothing_reordered(body: dict[str, Any]):
-    wire = dumped(first(body))
+    tags = tuple(body.get("tags", ()))
+    wire = dumped(first(body), tags=tags)
     assert lacks(body, wire) == []
-    again = dumped(first(wire))
+    again = dumped(first(wire), tags=tags)
     assert lacks(wire, again) == []
     assert lacks(again, wire) == []
 
@@ -328,5 +374,6 @@ def test_kinds_of_tools_in_the_core():
     )
     assert isinstance(version.tools[0], WebhookTool)
     assert version.tools[0].timeout_ms == 5000
-    assert isinstance(version.tools[1], OtherTool)
-    assert (version.tools[1].type, version.tools[1].name) == ("client_side_tool", "c")
+    assert isinstance(version.tools[1], FunctionTool)
+    assert version.tools[1].by_client
+    assert (version.tools[1].name, dumped(version)["tools"][1]["type"]) == ("c", "client_side_tool")

@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vivavoce.api.telnyx.errors import Refused
-from vivavoce.api.telnyx.wire.filters import MAX_LIMIT, MAX_PATTERN, parse_filter
+from vivavoce.api.telnyx.wire.filters import parse_filter
 from vivavoce.core.filter import AnyOf, Comparison, Field, Filter, Op, Order
+from vivavoce.core.query import MAX_LIMIT, MAX_PATTERN
 
 ID, NAME, CREATED, LAST = Field("id"), Field("name"), Field("created_at"), Field("last_message_at")
 NEW_YEAR = 1_735_689_600_000

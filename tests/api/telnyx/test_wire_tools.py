@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from vivavoce.api.telnyx.wire.rules import semantic_problem
 from vivavoce.api.telnyx.wire.tool_shapes import KINDS
 from vivavoce.api.telnyx.wire.tools import dump_tool, load_tool
 from vivavoce.core.assistant import Version
-from vivavoce.core.tool import FunctionTool, HangupTool, Header, OtherTool, StoredField, WebhookTool
+from vivavoce.core.tool import Filler, FunctionTool, HangupTool, Header, OtherTool, StoredField, WebhookTool
 
 SCHEMA = {"type": "object", "properties": {"id": {"type": "string"}}, "required": ["id"], "additionalProperties": False}
 NAMED = [{"name": "X-A", "value": "{{b}}"}]
@@ -168,6 +169,8 @@ def test_a_webhook_in_the_core():
         preset_query={"b": 1},
         stored=(StoredField("order", "order.id"),),
         timeout_ms=60000,
+        waits_ms=300,
+        fillers=(Filler("One moment"), Filler("Still there", 120000)),
         extra={
             "webhook": {
                 "async": True,
@@ -280,7 +283,8 @@ def test_an_extension_has_at_most_64_tones():
 
 
 def refusal(tools: list[dict[str, Any]], shared: list[dict[str, Any]] | None = None, **fields: Any) -> str | None:
-    found = semantic_problem(version(tools, **fields), shared_tools=shared or [])
+    library = {f"tool-{place}": load_tool(tool) for place, tool in enumerate(shared or [])}
+    found = semantic_problem(replace(version(tools, **fields), shared=tuple(library), library=library))
     if found is None:
         return None
     assert (found.status, found.code, found.title) == (400, "10015", "Bad Request")
@@ -306,6 +310,45 @@ def test_names_of_functions_are_unique():
     assert refusal([{"type": "hangup"}, {"type": "function", "function": {"name": "hangup"}}]) == "/tools"
     remember = COMPLETE[13]
     assert refusal([remember, {"type": "function", "function": {"name": "remember"}}]) == "/tools"
+
+
+def test_rule_3_no_two_tools_have_one_name_whatever_their_kinds():
+    named = {"type": "function", "function": {"name": "transfer"}}
+    transfer: dict[str, Any] = {"type": "transfer", "transfer": {"from": "a", "targets": "{{t}}"}}
+    assert refusal([named]) is None
+    assert refusal([named, transfer]) == "/tools"
+    # What is not offered to the model cannot be mistaken.
+    assert refusal([{"type": "function", "function": {"name": "vision"}}, {"type": "vision", "vision": {}}]) is None
+
+
+def _flow(tool: str, *conditions: str) -> dict[str, Any]:
+    edges = [
+        {
+            "id": f"e{place}",
+            "start_node_id": "t",
+            "condition": {"type": "default"} if kind == "default" else {"type": "llm", "prompt": "p"},
+            "target": {"type": "node", "node_id": "p"},
+        }
+        for place, kind in enumerate(conditions)
+    ]
+    nodes = [{"id": "t", "type": "tool", "shared_tool_id": tool}, {"id": "p", "instructions": "i"}]
+    return {"start_node_id": "t", "nodes": nodes, "edges": edges}
+
+
+def test_rule_4_what_may_follow_a_tool_depends_on_its_kind():
+    transfer = {"type": "transfer", "transfer": {"from": "a", "targets": "{{t}}"}}
+    library = {"h": load_tool({"type": "hangup", "hangup": {}}), "t": load_tool(transfer), "w": load_tool(WEBHOOK)}
+
+    def pointer(tool: str, *conditions: str) -> str | None:
+        found = semantic_problem(replace(version([], conversation_flow=_flow(tool, *conditions)), library=library))
+        return found and found.pointer
+
+    assert pointer("h") is None
+    assert pointer("h", "default") == "/conversation_flow"
+    assert pointer("t", "default") is None
+    assert pointer("t", "default", "llm") == "/conversation_flow"
+    assert pointer("w", "default", "llm") is None
+    assert pointer("gone", "default", "llm") is None
 
 
 def test_a_pay_tool_needs_silence_on_the_keypad():

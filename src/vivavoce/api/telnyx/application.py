@@ -11,14 +11,52 @@ from starlette.exceptions import HTTPException
 
 from vivavoce import __version__
 from vivavoce.api.idempotency import BodyTooLarge, KeyInFlight, KeyMalformed, KeyReused
-from vivavoce.api.telnyx import assistants, conversations, tests
+from vivavoce.api.telnyx import (
+    assistants,
+    canary,
+    conversations,
+    imports,
+    insights,
+    instructions,
+    integrations,
+    library,
+    lifecycle,
+    mcp_servers,
+    messaging,
+    openai,
+    scheduled_events,
+    secrets,
+    tags,
+    tests,
+)
 from vivavoce.api.telnyx.deps import Submit
 from vivavoce.api.telnyx.errors import RESPONSES, Problem, Refused, errors_body, fallback, problem, validation_body
+from vivavoce.api.telnyx.wire.secrets import refusal
 from vivavoce.services.context import Context
 from vivavoce.services.errors import Broken, Busy, NotFound, Rejected
+from vivavoce.services.secrets import IdentifierTaken
 
-POINTERS = {"version_id": "/destination_version_id", "conversation_id": "/conversation_id"}
-"""Where in this API's requests the parts stand that a service may refuse."""
+POINTERS = {"version_id": "/destination_version_id", "flow": "/conversation_flow"}
+"""Where in this API's requests the parts stand that a service may refuse, where it is not under their own name."""
+ROUTES = (
+    tests,
+    tags,
+    imports,
+    lifecycle,
+    canary,
+    scheduled_events,
+    messaging,
+    library,
+    instructions,
+    assistants,
+    insights,
+    conversations,
+    mcp_servers,
+    integrations,
+    secrets,
+    openai,
+)
+"""In the order in which they are looked at: static segments win over ids (contract, section 1.6)."""
 IDEMPOTENCY_POINTER = "/header/Idempotency-Key"
 
 
@@ -39,12 +77,14 @@ def application(context: Context, submit: Submit) -> FastAPI:
         separate_input_output_schemas=False,
     )
     app.state.context, app.state.submit = context, submit
-    # Static segments win over ids: what is below /assistants/tests comes first (contract, section 1.6).
-    for router in (tests.router, assistants.router, conversations.router):
-        app.include_router(router)
+    for module in ROUTES:
+        app.include_router(module.router)
 
-    async def invalid(_request: Request, error: Exception) -> JSONResponse:
+    async def invalid(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
+        if secrets.TAG in request.scope["route"].tags:  # has a family of its own (contract, section 1.4)
+            status = 400 if request.method == "GET" else 422
+            return JSONResponse(refusal(status, error.errors()), status)
         return JSONResponse(validation_body(error.errors()), 422)
 
     async def unrouted(_request: Request, error: Exception) -> JSONResponse:
@@ -64,7 +104,18 @@ def application(context: Context, submit: Submit) -> FastAPI:
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, unrouted)
     _describe_key(app)
-    for kind in (Refused, NotFound, Rejected, Busy, Broken, KeyMalformed, KeyReused, KeyInFlight, BodyTooLarge):
+    for kind in (
+        Refused,
+        NotFound,
+        Rejected,
+        Busy,
+        Broken,
+        IdentifierTaken,
+        KeyMalformed,
+        KeyReused,
+        KeyInFlight,
+        BodyTooLarge,
+    ):
         app.add_exception_handler(kind, failed)
     return app
 
@@ -89,9 +140,11 @@ def _problem(error: Exception) -> Problem:
         case NotFound():
             return problem(404, str(error))
         case Rejected(part=part):
-            return problem(400, str(error), pointer=POINTERS.get(part or ""))
+            return problem(400, str(error), pointer=POINTERS.get(part, f"/{part}") if part else None)
         case Busy():
             return problem(409, str(error))
+        case IdentifierTaken():
+            return problem(422, str(error), pointer="/identifier", code="10012")
         case Broken():
             return problem(503, str(error))
         case KeyMalformed():

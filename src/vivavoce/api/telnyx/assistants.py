@@ -2,11 +2,11 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncIterator, Mapping
+from typing import Annotated, Any
 
 import structlog
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from vivavoce.api.idempotency import once
@@ -21,10 +21,11 @@ from vivavoce.api.telnyx.wire.assistant import (
     to_version,
 )
 from vivavoce.api.telnyx.wire.conversations import ChatBody
+from vivavoce.api.telnyx.wire.mcp_servers import dump_attached
 from vivavoce.api.telnyx.wire.rules import semantic_problem
-from vivavoce.core.assistant import Version
-from vivavoce.core.event import Millis
-from vivavoce.services import assistants, chat
+from vivavoce.api.telnyx.wire.shape import sent
+from vivavoce.core.assistant import Assistant, Version
+from vivavoce.services import assistants, chat, mcp_servers, openings
 from vivavoce.services.chat import Talk
 from vivavoce.services.context import Context
 from vivavoce.services.errors import Broken, Busy, Rejected
@@ -35,29 +36,39 @@ log = structlog.get_logger(__name__)
 _answering: set[asyncio.Task[None]] = set()
 
 
-def _dump(ctx: Context, version: Version, created_at: Millis) -> dict[str, Any]:
-    return dump_assistant(version, created_at=created_at, default_model=ctx.models.default_name("assistant"))
+def dump(
+    ctx: Context, assistant: Assistant, version: Version | None = None, *, variables: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The response object of an assistant, with main unless another version is given, and with its default variables
+    unless resolved ones are."""
+    model = ctx.models.default_name("assistant")
+    return dump_assistant(assistant, version, default_model=model, variables=variables)
 
 
-def _changed(ctx: Context, version: Version, body: VersionUpdate) -> Version:
-    return _checked(overlay(version, body, version_id=version.id, now=ctx.clock.now()))
+def changed(ctx: Context, version: Version, body: VersionUpdate) -> Version:
+    """The version with what was sent in its place."""
+    return overlay(version, body, version_id=version.id, now=ctx.clock.now())
 
 
-def _checked(version: Version) -> Version:
+def check(version: Version) -> None:
+    """Raises ``Refused`` where this version cannot be kept."""
     found = semantic_problem(version)
     if found is not None:
         raise Refused(found)
-    return version
+
+
+def given_tags(body: VersionUpdate) -> list[str] | None:
+    """The tags that were sent, or None."""
+    return sent(body).get("tags")
 
 
 @router.post("/ai/assistants")
 async def create(request: Request, ctx: Ctx, org: Org, body: AssistantCreate) -> Response:
     """Create an assistant; its first version is main."""
-    draft = _checked(to_version(body, version_id="", assistant_id="", now=ctx.clock.now()))
+    draft = to_version(body, version_id="", assistant_id="", now=ctx.clock.now())
 
     def work(tx: Tx) -> dict[str, Any]:
-        made = assistants.create(ctx, tx, org, draft)
-        return _dump(ctx, made.main, made.created_at)
+        return dump(ctx, assistants.create(ctx, tx, org, draft, check, tags=given_tags(body) or ()))
 
     return await once(request, ctx, 200, work)
 
@@ -66,7 +77,7 @@ async def create(request: Request, ctx: Ctx, org: Org, body: AssistantCreate) ->
 async def get_all(ctx: Ctx, org: Org) -> JSONResponse:
     """All assistants, newest first."""
     found = await assistants.get_all(ctx, org)
-    return JSONResponse({"data": [_dump(ctx, one.main, one.created_at) for one in found]})
+    return JSONResponse({"data": [dump(ctx, one) for one in found]})
 
 
 @router.get("/ai/assistants/{assistant_id}")
@@ -75,19 +86,34 @@ async def retrieve(
     org: Org,
     assistant_id: Id,
     fetch_dynamic_variables_from_webhook: bool = False,
+    from_: Annotated[str | None, Query(alias="from", description="Who would call.")] = None,
+    to: Annotated[str | None, Query(description="Who would be called.")] = None,
+    call_control_id: Annotated[str | None, Query(description="The call there would be.")] = None,
 ) -> JSONResponse:
-    """The assistant's main version."""
+    """The assistant's main version; with the flag, `dynamic_variables` are those that a conversation between these two
+    would start with."""
     found = await assistants.retrieve(ctx, org, assistant_id)
-    return JSONResponse(_dump(ctx, found.main, found.created_at))
+    if not fetch_dynamic_variables_from_webhook:
+        return JSONResponse(dump(ctx, found))
+    variables = await openings.preview(
+        ctx, org, found.main, agent_target=to, user_target=from_, call_control_id=call_control_id
+    )
+    return JSONResponse(dump(ctx, found, variables=variables))
 
 
 @router.post("/ai/assistants/{assistant_id}")
 async def update(ctx: Ctx, org: Org, assistant_id: Id, body: AssistantUpdate) -> JSONResponse:
     """Write a new version over main; it becomes main unless ``promote_to_main`` is false."""
     written = await assistants.update(
-        ctx, org, assistant_id, lambda main: _changed(ctx, main, body), promote=body.promote_to_main
+        ctx,
+        org,
+        assistant_id,
+        lambda main: changed(ctx, main, body),
+        check,
+        promote=body.promote_to_main,
+        tags=given_tags(body),
     )
-    return JSONResponse(_dump(ctx, written.main, written.created_at))
+    return JSONResponse(dump(ctx, written))
 
 
 @router.delete("/ai/assistants/{assistant_id}")
@@ -101,23 +127,42 @@ async def delete(ctx: Ctx, org: Org, assistant_id: Id, hard_delete: bool = False
 async def get_versions(ctx: Ctx, org: Org, assistant_id: Id) -> JSONResponse:
     """All versions, newest first."""
     assistant, found = await assistants.get_versions(ctx, org, assistant_id)
-    return JSONResponse({"data": [_dump(ctx, one, assistant.created_at) for one in found]})
+    return JSONResponse({"data": [dump(ctx, assistant, one) for one in found]})
 
 
 @router.get("/ai/assistants/{assistant_id}/versions/{version_id}")
 async def get_version(
     ctx: Ctx, org: Org, assistant_id: Id, version_id: Id, include_mcp_servers: bool = False
 ) -> JSONResponse:
-    """One version."""
+    """One version; with ``include_mcp_servers``, its servers with their own fields."""
     assistant, version = await assistants.get_version(ctx, org, assistant_id, version_id)
-    return JSONResponse(_dump(ctx, version, assistant.created_at))
+    body = dump(ctx, assistant, version)
+    if include_mcp_servers:
+        known = await mcp_servers.get_many(ctx, org, [one.id for one in version.servers])
+        body["mcp_servers"] = dump_attached(version.servers, known)
+    return JSONResponse(body)
+
+
+@router.post("/ai/assistants/{assistant_id}/versions/{version_id}")
+async def edit_version(ctx: Ctx, org: Org, assistant_id: Id, version_id: Id, body: VersionUpdate) -> JSONResponse:
+    """Change a version in place; neither main, nor one that a canary deploy serves."""
+    assistant, edited = await assistants.edit_version(
+        ctx, org, assistant_id, version_id, lambda before: changed(ctx, before, body), check, tags=given_tags(body)
+    )
+    return JSONResponse(dump(ctx, assistant, edited))
+
+
+@router.delete("/ai/assistants/{assistant_id}/versions/{version_id}", status_code=204)
+async def delete_version(ctx: Ctx, org: Org, assistant_id: Id, version_id: Id) -> None:
+    """Remove a version for good; neither main, nor one that a canary deploy serves."""
+    await assistants.delete_version(ctx, org, assistant_id, version_id)
 
 
 @router.post("/ai/assistants/{assistant_id}/versions/{version_id}/promote")
 async def promote(ctx: Ctx, org: Org, assistant_id: Id, version_id: Id) -> JSONResponse:
     """Make a version main."""
     found = await assistants.promote(ctx, org, assistant_id, version_id)
-    return JSONResponse(_dump(ctx, found.main, found.created_at))
+    return JSONResponse(dump(ctx, found))
 
 
 @router.post("/ai/assistants/{assistant_id}/chat", responses={200: {"content": {"text/event-stream": {}}}})

@@ -5,16 +5,21 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
 
-from vivavoce.api.idempotency import once
+from vivavoce.api.idempotency import REPLAYED, once
 from vivavoce.api.telnyx.deps import Ctx, Id, Org, Paged
+from vivavoce.api.telnyx.wire.assistant import TEMPLATING
 from vivavoce.api.telnyx.wire.conversations import (
     ConversationCreate,
+    ConversationUpdate,
+    MessageCreate,
     dump_conversation,
     dump_messages,
     to_conversation,
+    to_written,
 )
 from vivavoce.api.telnyx.wire.filters import parse_filter
 from vivavoce.api.telnyx.wire.paging import paged
+from vivavoce.api.telnyx.wire.shape import sent
 from vivavoce.services import conversations
 from vivavoce.storage.database import Tx
 
@@ -56,6 +61,33 @@ async def get_filtered(
 async def retrieve(ctx: Ctx, org: Org, conversation_id: Id) -> JSONResponse:
     """One conversation."""
     return JSONResponse({"data": dump_conversation(await conversations.retrieve(ctx, org, conversation_id))})
+
+
+@router.put("/ai/conversations/{conversation_id}")
+async def update(ctx: Ctx, org: Org, conversation_id: Id, body: ConversationUpdate) -> JSONResponse:
+    """Replace the conversation's metadata; what the server itself noted there stays when it is left out."""
+    metadata = sent(body).get("metadata")
+    changed = await conversations.update(ctx, org, conversation_id, metadata, TEMPLATING.prefix)
+    return JSONResponse({"data": dump_conversation(changed)})
+
+
+@router.delete("/ai/conversations/{conversation_id}", response_class=Response)
+async def delete(ctx: Ctx, org: Org, conversation_id: Id) -> Response:
+    """Remove a conversation with its messages; not one of a test run that is not finished."""
+    await conversations.delete(ctx, org, conversation_id)
+    return Response(status_code=200)
+
+
+@router.post("/ai/conversations/{conversation_id}/message", response_class=Response)
+async def add_message(request: Request, ctx: Ctx, org: Org, conversation_id: Id, body: MessageCreate) -> Response:
+    """Put a message into the conversation, as its caller, its assistant or one of its tools; nobody answers it."""
+    written = to_written(body)
+
+    def work(tx: Tx) -> None:
+        conversations.add_message(ctx, tx, org, conversation_id, written)
+
+    answer = await once(request, ctx, 200, work)
+    return Response(headers={name: answer.headers[name] for name in (REPLAYED,) if name in answer.headers})
 
 
 @router.get("/ai/conversations/{conversation_id}/messages")

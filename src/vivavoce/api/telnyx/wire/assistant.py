@@ -1,6 +1,6 @@
 """Assistants and their versions ⇄ core (contract, sections 2 and 6.1)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Any, Literal, cast
 from uuid import UUID, uuid5
@@ -9,6 +9,8 @@ from pydantic import AfterValidator, BaseModel, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from vivavoce.api.telnyx.wire.flow import ConversationFlow
+from vivavoce.api.telnyx.wire.graph import load_flow
+from vivavoce.api.telnyx.wire.minds import load_mind
 from vivavoce.api.telnyx.wire.settings import (
     FIRST_INSIGHT_MODEL,
     A2AAgent,
@@ -34,14 +36,17 @@ from vivavoce.api.telnyx.wire.shape import Flag, Whole, omitted, sent, storable
 from vivavoce.api.telnyx.wire.times import iso
 from vivavoce.api.telnyx.wire.tool_shapes import ToolBody
 from vivavoce.api.telnyx.wire.tools import dump_tool, load_tools
-from vivavoce.core.assistant import Templating, Version
+from vivavoce.core.assistant import Assistant, Attached, Opener, Templating, Version
 from vivavoce.core.event import Millis
+from vivavoce.core.mind import Mind
+from vivavoce.core.tool import Act, LineTool, Tool
+from vivavoce.services.assistants import RESTORABLE_MS
 
 DEFAULT_LABEL = "New assistant"
 TEMPLATING = Templating(prefix="telnyx_")
 
 _NAMED = ("name", "instructions", "description", "model", "greeting", "tools", "dynamic_variables", "version_name")
-_COMMANDS = ("promote_to_main",)
+_COMMANDS = ("promote_to_main", "tags")  # tags belong to the assistant, not to one of its versions
 _READ_ONLY = (
     "id",
     "created_at",
@@ -53,6 +58,9 @@ _READ_ONLY = (
     "permanently_deleted_at",
 )
 """What only responses have. Clients that send a response back send these too; they are not kept."""
+
+_OWN = ("telephony_settings", "messaging_settings")
+"""What belongs to one assistant only, and has ids that are made with it."""
 
 _NOT_KEPT = frozenset((*_NAMED, *_COMMANDS, *_READ_ONLY))
 _IDS = UUID("5b6f0f5e-6f0c-5d0e-9d55-6a2f6f0b7a11")
@@ -154,39 +162,96 @@ def overlay(version: Version, body: VersionUpdate, *, version_id: str, now: Mill
     return changed
 
 
+def copied(version: Version) -> Version:
+    """What a clone begins with: all but the telephony and messaging settings (section 5.1).
+
+    A payment needs keys to be off, so that much of the telephony settings stays where the version takes payments.
+    """
+    extra = {key: value for key, value in version.extra.items() if key not in _OWN}
+    tools = (*version.tools, *version.library.values())
+    if any(isinstance(tool, LineTool) and tool.act is Act.PAY for tool in tools):
+        extra["telephony_settings"] = {"disable_dtmf": True}
+    return _acting(replace(version, name=f"{version.name} (copy)", extra=extra), version.mind.model)
+
+
+def renewed(version: Version) -> tuple[Version, tuple[str, ...]]:
+    """A version of the first release, which only kept most of its settings, with what they mean; and the tags that it
+    had, which now belong to the assistant."""
+    extra = {key: value for key, value in version.extra.items() if key not in _NOT_KEPT}
+    if extra.get("conversation_flow"):
+        extra["conversation_flow"] = _flow_without_tools(extra["conversation_flow"])
+    tools = load_tools(dump_tool(tool) for tool in version.tools)
+    acting = _acting(replace(version, tools=tools, extra=extra), version.mind.model)
+    return acting, tuple(dict.fromkeys(version.extra.get("tags", ())))
+
+
 def _laid_over(version: Version, wire: Mapping[str, Any]) -> Version:
-    return replace(
+    extra = {**version.extra, **{key: value for key, value in wire.items() if key not in _NOT_KEPT}}
+    if wire.get("conversation_flow"):
+        extra["conversation_flow"] = _flow_without_tools(wire["conversation_flow"])
+    laid = replace(
         version,
         name=wire.get("name", version.name),
         instructions=wire.get("instructions", version.instructions),
         description=wire.get("description", version.description),
-        model=wire.get("model", version.model),
         greeting=wire.get("greeting", version.greeting),
         tools=load_tools(wire["tools"]) if "tools" in wire else version.tools,
         variables=wire.get("dynamic_variables", version.variables),
         label=wire.get("version_name", version.label),
-        extra={**version.extra, **{key: value for key, value in wire.items() if key not in _NOT_KEPT}},
+        extra=extra,
+    )
+    return _acting(laid, wire.get("model", version.mind.model))
+
+
+def _acting(version: Version, model: str | None) -> Version:
+    """The version with what follows from the settings that are kept in the wire's form."""
+    extra = version.extra
+    opener, flow = extra.get("dynamic_variables_webhook_url"), extra.get("conversation_flow")
+    return replace(
+        version,
+        mind=load_mind({**extra, "model": model}) or Mind(),
+        fallback=load_mind(_map(extra.get("fallback_config"))),
+        shared=tuple(extra.get("tool_ids") or ()),
+        servers=tuple(_attached(one, "id", "allowed_tools") for one in extra.get("mcp_servers") or ()),
+        integrations=tuple(_attached(one, "integration_id", "allowed_list") for one in extra.get("integrations") or ()),
+        flow=load_flow(flow) if flow else None,
+        opener=Opener(opener, extra.get("dynamic_variables_webhook_timeout_ms", 1500)) if opener else None,
+        insight_group=_map(extra.get("insight_settings")).get("insight_group_id"),
+        insight_model=_map(extra.get("insight_settings")).get("model"),
+        keeps=_map(extra.get("privacy_settings")).get("data_retention", True) is not False,
+        reports=_map(extra.get("post_conversation_settings")).get("enabled") is True,
+        idle_minutes=_map(extra.get("messaging_settings")).get("conversation_inactivity_minutes"),
     )
 
 
+def _attached(wire: Mapping[str, Any], id_: str, allowed: str) -> Attached:
+    """No list, and for an integration an empty one, allows everything that the other side offers."""
+    names = wire.get(allowed)
+    everything = names is None or (id_ == "integration_id" and not names)
+    return Attached(wire[id_], None if everything else tuple(names or ()))
+
+
+def _map(value: object) -> Mapping[str, Any]:
+    return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
+
+
 def dump_assistant(
-    version: Version,
+    assistant: Assistant,
+    version: Version | None = None,
     *,
-    created_at: Millis,
     default_model: str,
-    shared_tools: Iterable[Mapping[str, Any]] = (),
     variables: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The response object for one version of an assistant that was created then (section 2, column R).
+    """The response object for one version of an assistant, main unless another is given (section 2, column R).
 
-    ``default_model`` is named where the version names no model itself. ``shared_tools`` are the wire tools behind
-    ``tool_ids``. ``variables`` are the resolved ones, where somebody asked for them.
+    ``default_model`` is named where the version names no model itself. A version that was completed with its library
+    shows its shared tools too. ``variables`` are the resolved ones, where somebody asked for them.
     """
+    version = version or assistant.main
     wire: dict[str, Any] = {
         "mcp_servers": [],
         "integrations": [],
         "a2a_agents": [],
-        "tags": [],
         "tool_ids": [],
         "related_mission_ids": [],
         "enabled_features": [],
@@ -197,36 +262,62 @@ def dump_assistant(
     wire["telephony_settings"] = _with_id(wire.get("telephony_settings"), "default_texml_app_id", version)
     wire["messaging_settings"] = _with_id(wire.get("messaging_settings"), "default_messaging_profile_id", version)
     wire |= {
-        "id": version.assistant_id,
+        "id": assistant.id,
         "name": version.name,
-        "created_at": iso(created_at),
+        "created_at": iso(assistant.created_at),
         "model": _model(version, default_model),
         "instructions": version.instructions,
         "version_id": version.id,
         "version_created_at": iso(version.created_at),
         "version_name": version.label or DEFAULT_LABEL,
         "dynamic_variables": dict(version.variables if variables is None else variables),
+        "tags": list(assistant.tags),
         "tools": [
             *(dump_tool(tool) for tool in version.tools),
-            *({**tool, "shared": True} for tool in shared_tools),
+            *(dump_tool(version.library[id_], shared=True) for id_ in version.shared if id_ in version.library),
         ],
     }
+    if version.flow and version.library:
+        wire["conversation_flow"] = _flow_with_tools(wire["conversation_flow"], version.library)
     if version.description is not None:
         wire["description"] = version.description
     if version.greeting is not None:
         wire["greeting"] = version.greeting
+    if assistant.origin is not None:
+        wire["import_metadata"] = {"import_id": assistant.origin.id, "import_provider": assistant.origin.provider}
+    if assistant.deleted_at is not None:
+        wire["deleted_at"] = iso(assistant.deleted_at)
+        wire["permanently_deleted_at"] = iso(assistant.deleted_at + RESTORABLE_MS)
     return wire
+
+
+def _flow_with_tools(flow: Mapping[str, Any], library: Mapping[str, Tool]) -> dict[str, Any]:
+    """A node that names shared tools shows them (section 4), one array for each: the published types say that
+    ``tools`` of a node is an array of arrays."""
+    nodes: list[dict[str, Any]] = []
+    for node in flow["nodes"]:
+        named = [library[id_] for id_ in node.get("shared_tool_ids") or () if id_ in library]
+        nodes.append({**node, "tools": [[dump_tool(tool, shared=True)] for tool in named]} if named else dict(node))
+    return {**flow, "nodes": nodes}
+
+
+def _flow_without_tools(flow: Mapping[str, Any]) -> dict[str, Any]:
+    """Only responses show them; what a client sends back must not outlive the tools."""
+    nodes = [{key: value for key, value in node.items() if key != "tools"} for node in flow["nodes"]]
+    return {**flow, "nodes": nodes}
 
 
 def _model(version: Version, default: str) -> str:
     """The response must name one: the version's own, that of its own endpoint, or the server's."""
-    if version.model is not None:
-        return version.model
-    endpoint = version.extra.get("external_llm")
-    own = cast("Mapping[str, object]", endpoint).get("model") if isinstance(endpoint, Mapping) else None
-    return own if isinstance(own, str) else default
+    mind = version.mind
+    return mind.model or (mind.endpoint.model if mind.endpoint else default)
 
 
 def _with_id(settings: Mapping[str, Any] | None, key: str, version: Version) -> dict[str, Any]:
     """The settings with the id that the platform makes with an assistant, the same for all of its versions."""
-    return {key: str(uuid5(_IDS, f"{key}:{version.assistant_id}")), **(settings or {})}
+    return {key: made_with(version.assistant_id, key), **(settings or {})}
+
+
+def made_with(assistant_id: str, key: str) -> str:
+    """The id of the application or messaging profile that was made with an assistant."""
+    return str(uuid5(_IDS, f"{key}:{assistant_id}"))

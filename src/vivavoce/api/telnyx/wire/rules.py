@@ -2,12 +2,14 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from vivavoce.api.telnyx.errors import Problem, problem
-from vivavoce.api.telnyx.wire.tools import dump_tool
+from vivavoce.api.telnyx.wire.flow import flow_problems
+from vivavoce.api.telnyx.wire.tools import dump_tool, tool_type
 from vivavoce.core.assistant import Version
+from vivavoce.core.tool import OtherTool, Tool
 
 MANY = frozenset({"function", "webhook", "client_side_tool"})
 """Kinds of tools of which an assistant may have several."""
@@ -15,21 +17,23 @@ MANY = frozenset({"function", "webhook", "client_side_tool"})
 Tools = list[Mapping[str, Any]]
 
 
-def semantic_problem(version: Version, *, shared_tools: Iterable[Mapping[str, Any]] = ()) -> Problem | None:
+def semantic_problem(version: Version) -> Problem | None:
     """The first reason why this version cannot be saved, or None.
 
-    ``shared_tools`` are the wire tools behind ``tool_ids``: they count like inline ones. The rules, by section of the
-    contract:
+    The shared tools of a version that was completed with its library count like inline ones. The rules, by section of
+    the contract:
 
-    - 3: one tool of every kind but function, webhook and client_side_tool; function names are unique; a transfer that
-      must be accepted needs ``warm_transfer_instructions`` or a message on every target;
+    - 3: one tool of every kind but function, webhook and client_side_tool; the names by which the model calls tools are
+      unique; a transfer that must be accepted needs ``warm_transfer_instructions`` or a message on every target;
+    - 4: nothing follows a tool node that hangs up, and only a default one that transfers;
     - 2.1 Telephony: a pay tool needs ``disable_dtmf``;
     - 2.1 Privacy: redaction and messaging exclude each other;
     - 2.1 Delegation: no raw ``api_key``; the platform's own mode needs a model;
     - 2.1 A2AAgent: the names of the agents stay different when they become names of tools.
     """
-    tools: Tools = [*(dump_tool(tool) for tool in version.tools), *shared_tools]
-    found = (*_tool_problems(tools), *_settings_problems(version.extra, tools))
+    used = [*version.tools, *(version.library[id_] for id_ in version.shared if id_ in version.library)]
+    everything: Tools = [dump_tool(tool) for tool in (*version.tools, *version.library.values())]
+    found = (*_tool_problems(used), *_flow_problems(version), *_settings_problems(version.extra, everything))
     return found[0] if found else None
 
 
@@ -37,29 +41,28 @@ def _refusal(detail: str, pointer: str) -> Problem:
     return problem(400, detail, pointer=pointer)
 
 
-def _tool_problems(tools: Tools) -> Iterator[Problem]:
-    kinds = Counter(str(tool.get("type")) for tool in tools)
-    for kind, count in kinds.items():
+def _tool_problems(used: Sequence[Tool]) -> Iterator[Problem]:
+    for kind, count in Counter(tool_type(tool) for tool in used).items():
         if count > 1 and kind not in MANY:
             yield _refusal(f"An assistant can have only one tool of type {kind}, and this one has {count}", "/tools")
-    for name, count in Counter(_function_names(tools)).items():
+    # A kind that is not offered to the model has no name there.
+    for name, count in Counter(tool.name for tool in used if not isinstance(tool, OtherTool)).items():
         if count > 1:
             yield _refusal(f"{count} tools have the name {name!r}; names of functions must be unique", "/tools")
-    for tool in tools:
-        if tool.get("type") == "transfer":
-            yield from _transfer_problems(_map(tool.get("transfer")))
+    for tool in used:
+        if tool_type(tool) == "transfer":
+            yield from _transfer_problems(_map(dump_tool(tool).get("transfer")))
 
 
-def _function_names(tools: Tools) -> Iterator[str]:
-    for tool in tools:
-        kind = str(tool.get("type"))
-        if kind in MANY or kind == "update_dynamic_variables":
-            name = _map(tool.get(kind)).get("name")
-            if isinstance(name, str):
-                yield name
-        elif kind == "hangup":
-            # The model sees it under this name beside the others.
-            yield kind
+def _flow_problems(version: Version) -> Iterator[Problem]:
+    """Only what depends on particular tools; whether they exist is asked where they are looked up."""
+    flow = version.extra.get("conversation_flow")
+    if isinstance(flow, Mapping):
+        kinds = {
+            id_: tool_type(version.library[id_]) if id_ in version.library else "" for id_ in version.library_ids()
+        }
+        for one in flow_problems(cast("Mapping[str, Any]", flow), kinds):
+            yield _refusal(f"conversation_flow: {one}", "/conversation_flow")
 
 
 def _transfer_problems(transfer: Mapping[str, Any]) -> Iterator[Problem]:

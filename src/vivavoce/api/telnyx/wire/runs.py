@@ -63,7 +63,7 @@ def dump_run(run: Run) -> dict[str, Any]:
         "completed_at": maybe_iso(run.completed_at),
         "logs": run.story or None,
         "conversation_id": run.conversation_id or None,
-        "conversation_insights_id": None,
+        "conversation_insights_id": run.finding_id,
         "test_suite_run_id": run.batch_id,
         "detail_status": [_item(run, place) for place in range(len(run.criteria))],
         "fault": run.fault.value if run.fault else None,

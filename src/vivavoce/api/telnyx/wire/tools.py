@@ -8,12 +8,44 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, cast
 
-from vivavoce.core.tool import FunctionTool, HangupTool, Header, OtherTool, StoredField, Tool, WebhookTool
+from vivavoce.core.tool import (
+    Act,
+    Filler,
+    FunctionTool,
+    HandoffTarget,
+    HandoffTool,
+    HangupTool,
+    Header,
+    LineTarget,
+    LineTool,
+    MessageTool,
+    OtherTool,
+    RemoteTool,
+    RetrievalTool,
+    SettableVariable,
+    SkipTool,
+    StoredField,
+    Tool,
+    VariablesTool,
+    WebhookTool,
+)
 
 DEFAULT_TIMEOUT_MS = 5000
 """What a webhook may take when ``timeout_ms`` is left out."""
 
+ASYNC_TIMEOUT_MS = 300
+"""How long an asynchronous webhook is waited for when ``async_timeout_ms`` is left out."""
+
 HANGUP_DESCRIPTION = "This tool is used to hang up the call."
+
+_ACTS = {
+    "transfer": Act.TRANSFER,
+    "refer": Act.REFER,
+    "invite": Act.INVITE,
+    "send_dtmf": Act.TONES,
+    "pay": Act.PAY,
+}
+_KINDS = {act: kind for kind, act in _ACTS.items()}
 
 
 def load_tools(sent: Iterable[Mapping[str, Any]]) -> tuple[Tool, ...]:
@@ -39,20 +71,75 @@ def load_tool(sent: Mapping[str, Any]) -> Tool:
         case "hangup":
             tool = HangupTool(config.get("description", HANGUP_DESCRIPTION))
         case _:
-            name = config.get("name")
             rest = {key: value for key, value in wire.items() if key != "type"}
-            return OtherTool(kind, rest, name=name if isinstance(name, str) else kind)
+            return _acting(kind, config, rest)
     return replace(tool, extra=_left_over(wire, _said(tool), kind))
+
+
+def _acting(kind: str, config: Mapping[str, Any], rest: Mapping[str, Any]) -> Tool:
+    """A kind whose wire form is kept whole, beside what the core makes of it."""
+    description = config.get("description") or ""
+    match kind:
+        case "client_side_tool":
+            return FunctionTool(config["name"], description, config.get("parameters"), by_client=True, extra=rest)
+        case "handoff":
+            targets = tuple(HandoffTarget(one["id"], one["name"]) for one in config["ai_assistants"])
+            return HandoffTool(targets, description, rest)
+        case "transfer" | "invite" | "refer" | "send_dtmf" | "pay":
+            places = config.get("targets") or ()
+            if isinstance(places, str):
+                return LineTool(_ACTS[kind], kind, (), places, description, rest)
+            return LineTool(_ACTS[kind], kind, tuple(_place(one) for one in places), "", description, rest)
+        case "send_message":
+            return MessageTool(config.get("message_template") or "", description, rest)
+        case "skip_turn":
+            return SkipTool(description, rest)
+        case "retrieval":
+            return RetrievalTool(tuple(config["bucket_ids"]), config.get("max_num_results"), description, rest)
+        case "update_dynamic_variables":
+            settable = tuple(
+                SettableVariable(one["name"], one.get("type", "string"), one.get("description", ""))
+                for one in config["updatable_variables"]
+            )
+            return VariablesTool(config["name"], description, settable, rest)
+        case _:
+            name = config.get("name")
+            return OtherTool(kind, rest, name=name if isinstance(name, str) else kind)
+
+
+def _place(wire: Mapping[str, Any]) -> LineTarget:
+    return LineTarget(wire.get("to") or wire.get("sip_address") or "", wire.get("name", ""), wire.get("message", ""))
+
+
+def tool_type(tool: Tool) -> str:
+    """The wire's word for this kind of tool."""
+    match tool:
+        case OtherTool(type=kind):
+            return kind
+        case LineTool(act=act):
+            return _KINDS[act]
+        case FunctionTool(by_client=True):
+            return "client_side_tool"
+        case MessageTool():
+            return "send_message"
+        case SkipTool():
+            return "skip_turn"
+        case VariablesTool():
+            return "update_dynamic_variables"
+        case _:
+            return tool.kind
 
 
 def dump_tool(tool: Tool, *, shared: bool = False) -> dict[str, Any]:
     """The wire tool, as it was sent, with defaults filled in."""
-    if isinstance(tool, OtherTool):
-        return {"type": tool.type, **tool.extra, "shared": shared}
-    said = _said(tool)
-    rest = dict(tool.extra)
-    config = {**said[tool.kind], **_map(rest.pop(tool.kind, None))}
-    return {**said, **rest, tool.kind: config, "shared": shared}
+    if isinstance(tool, RemoteTool):
+        raise TypeError("tools of attached servers are not written down")
+    if isinstance(tool, WebhookTool | HangupTool) or (isinstance(tool, FunctionTool) and not tool.by_client):
+        said = _said(tool)
+        rest = dict(tool.extra)
+        config = {**said[tool.kind], **_map(rest.pop(tool.kind, None))}
+        return {**said, **rest, tool.kind: config, "shared": shared}
+    return {"type": tool_type(tool), **tool.extra, "shared": shared}
 
 
 def _map(value: object) -> Mapping[str, Any]:
@@ -77,6 +164,10 @@ def _webhook(config: Mapping[str, Any], timeout_ms: int) -> WebhookTool:
             StoredField(one["name"], one["value_path"]) for one in config.get("store_fields_as_variables", ())
         ),
         timeout_ms=timeout_ms,
+        waits_ms=config.get("async_timeout_ms", ASYNC_TIMEOUT_MS) if config.get("async") else None,
+        fillers=tuple(
+            Filler(one["content"], one.get("timing_ms", 0)) for one in config.get("messages", ()) if "content" in one
+        ),
     )
 
 

@@ -1,0 +1,60 @@
+"""The server's own API: its routes, and its answer to everything that can go wrong (docs/reference/messages.md)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from vivavoce import __version__
+from vivavoce.api.viva import inbox
+from vivavoce.api.viva.errors import RESPONSES, error_body, validation_body
+from vivavoce.services.context import Context
+from vivavoce.services.errors import Broken, Busy, NotFound, Rejected
+
+_STATUSES: Mapping[type[Exception], int] = {NotFound: 404, Rejected: 400, Busy: 409, Broken: 503}
+
+
+def render(status: int, detail: str, pointer: str | None) -> Mapping[str, Any]:
+    """The body of an error that the gate answers."""
+    return error_body(status, detail, pointer)
+
+
+def application(context: Context) -> FastAPI:
+    """The API under its own root; mounted at ``/viva/v1``, behind the same keys as all others."""
+    app = FastAPI(
+        title="Viva Voce",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        responses=RESPONSES,
+        redirect_slashes=False,
+    )
+    app.state.context = context
+    app.include_router(inbox.router)
+
+    async def invalid(_request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, RequestValidationError)
+        return JSONResponse(validation_body(error.errors()), 422)
+
+    async def unrouted(_request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, HTTPException)
+        return JSONResponse(error_body(error.status_code, str(error.detail)), error.status_code, error.headers)
+
+    async def failed(_request: Request, error: Exception) -> JSONResponse:
+        status = _STATUSES[type(error)]
+        part = error.part if isinstance(error, Rejected) else None
+        return JSONResponse(error_body(status, str(error), f"/{part}" if part else None), status)
+
+    async def unexpected(request: Request, _error: Exception) -> JSONResponse:
+        detail = f"Something went wrong here. Request {request.state.request_id} is in the log."
+        return JSONResponse(error_body(500, detail), 500)
+
+    app.add_exception_handler(Exception, unexpected)
+    app.add_exception_handler(RequestValidationError, invalid)
+    app.add_exception_handler(HTTPException, unrouted)
+    for kind in _STATUSES:
+        app.add_exception_handler(kind, failed)
+    return app

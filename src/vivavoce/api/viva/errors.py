@@ -1,0 +1,64 @@
+"""The one shape of errors of the server's own API."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+_MOST = 20
+_LONGEST = 500
+
+
+class Place(BaseModel, frozen=True):
+    """A part of the request that is wrong."""
+
+    at: str = Field(description="A JSON pointer into the request: `/body/to`, `/query/page`.")
+    message: str
+
+
+class ErrorDetails(BaseModel, frozen=True):
+    """What is wrong. ``places`` are there where parts of the request are to blame."""
+
+    status: int
+    message: str
+    places: list[Place] = []
+
+
+class ErrorBody(BaseModel, frozen=True):
+    """The body of every refusal."""
+
+    error: ErrorDetails
+
+
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    status: {"model": ErrorBody, "description": description}
+    for status, description in {
+        400: "The request cannot be done.",
+        401: "The key is missing or unknown.",
+        404: "There is no such thing.",
+        405: "This path does not know that method.",
+        413: "The body is too large.",
+        422: "The request has the wrong shape.",
+        429: "Too many requests.",
+    }.items()
+}
+
+
+def error_body(status: int, message: str, at: str | None = None) -> dict[str, Any]:
+    """The JSON body of an error."""
+    places = [{"at": at, "message": _plain(message)}] if at else []
+    return {"error": {"status": status, "message": _plain(message), "places": places}}
+
+
+def validation_body(errors: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The JSON body from the errors of a ``RequestValidationError``."""
+    places = [
+        {"at": _plain("/" + "/".join(str(part) for part in error.get("loc", ()))), "message": _plain(str(error["msg"]))}
+        for error in errors[:_MOST]
+    ]
+    return {"error": {"status": 422, "message": "The request has the wrong shape.", "places": places}}
+
+
+def _plain(text: str) -> str:
+    """Cut, and with lone surrogates spelled out: UTF-8 cannot carry them."""
+    return text[:_LONGEST].encode("utf-8", "backslashreplace").decode("utf-8")
