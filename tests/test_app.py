@@ -171,3 +171,11 @@ async def test_a_secret_key_is_made_once_and_for_the_owner_only(tmp_path: Path) 
     assert shown.stdout.strip() == first
     async with house(Settings(data_dir=tmp_path, secret_key="another")) as opened:  # type: ignore[arg-type]
         assert opened.context.signer.public_key != first
+
+
+async def test_an_empty_secret_key_is_none(tmp_path: Path) -> None:
+    (tmp_path / "secret.key").touch()
+    with pytest.raises(Rejected, match="is empty"):
+        async with house(Settings(data_dir=tmp_path)):
+            raise AssertionError("it started")
+    assert [path.name for path in tmp_path.iterdir()] == ["secret.key"]

@@ -135,14 +135,21 @@ def _secret_key(settings: Settings) -> str:
     path = settings.data_dir / "secret.key"
     if not path.exists():
         settings.data_dir.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-        path.write_text(secrets.token_urlsafe(32), encoding="ascii")
-    return path.read_text(encoding="ascii").strip()
+        # Whole or not at all: a key that a crash left empty would seal everything with nothing.
+        fresh = path.with_name(f"secret.key.{os.getpid()}")
+        fresh.touch(mode=0o600)
+        fresh.write_text(secrets.token_urlsafe(32), encoding="ascii")
+        fresh.rename(path)
+    key = path.read_text(encoding="ascii").strip()
+    if not key:
+        raise Rejected(f"{path} is empty. Set VIVA_SECRET_KEY, or restore the file.")
+    return key
 
 
 def signer(settings: Settings) -> Signer:
     """Signs what the server sends. Raises ``Rejected`` where there is no key to make it from."""
-    return Signer(derived(_secret_key(settings), "webhooks"))
+    key = _secret_key(settings)
+    return Signer(lambda: derived(key, "webhooks"))
 
 
 def _messenger(settings: Settings, outbound: Session, new_id: NewId) -> Messenger:

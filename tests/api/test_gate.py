@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import OperationalError
 from starlette.types import Message, Receive, Scope, Send
 from structlog.testing import capture_logs
 from tests.support.store import NOW, Hand
@@ -304,3 +305,14 @@ async def test_what_is_no_request_passes(world: World) -> None:
     await world.gate({"type": "lifespan"}, receive, send)
     assert sent == [{"type": "other"}]
     assert world.asked == []
+
+
+async def test_a_database_that_is_away_is_no_defect(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def away(_secret: str) -> Key | None:
+        raise OperationalError("SELECT", None, Exception("no connection"))
+
+    monkeypatch.setattr(world.gate, "_check", away)
+    with capture_logs() as logs:
+        answer = await world.ask()
+    assert (answer.status, answer.json["status"]) == (503, 503)
+    assert [(one["log_level"], one["reason"]) for one in logs] == [("warning", "no connection")]

@@ -189,3 +189,18 @@ def test_what_stands_behind_the_end_was_not_part_of_the_conversation() -> None:
     assert talk.response_times() == ()
     assert len(talk.tool_calls()) == 1
     assert Transcript((caller(),)).end is None
+
+
+def test_what_was_said_after_a_silence_was_said() -> None:
+    """Silence ended the conversation for a while only; the words after it used to be overlooked."""
+    idle = Left(Ending.IDLE, 0)
+    talk = Transcript((caller("a"), desk("b"), idle, called("1", 7), returned("1", 7), desk("done")))
+    assert [message.text for _, message in talk.messages()] == ["a", "b"]
+    again = talk.plus((caller("c"), desk("d")))
+    assert [(turn, message.text) for turn, message in again.messages()] == [(0, "a"), (1, "b"), (6, "c"), (7, "d")]
+    assert [message.text for _, message in again.plus((left(), caller("e"))).messages()] == ["a", "b", "c", "d"]
+
+
+def test_a_new_call_has_an_id_that_no_other_has() -> None:
+    talk = Transcript((caller(), called("call_3"), called("call_3_")))
+    assert [talk.free_call_id(turn) for turn in (2, 3)] == ["call_2", "call_3__"]

@@ -428,6 +428,33 @@ async def test_deep_nesting_is_nobody_s_recursion(session: Session, server: Serv
     assert isinstance(found, Draft)
 
 
+@pytest.mark.parametrize("huge", ["1e400", "-Infinity", "NaN", "1" + "0" * 400])
+@pytest.mark.parametrize("provider", Provider)
+async def test_numbers_that_nobody_can_reckon_with_are_none(
+    session: Session, server: Server, provider: Provider, huge: str
+) -> None:
+    bodies: dict[Provider, str] = {
+        ELEVENLABS: """{"conversation_config": {"agent": {"prompt": {"prompt": "x", "tools": [
+            {"type": "webhook", "name": "f", "api_schema": {"url": "https://f.example"}, "response_timeout_secs": HUGE}
+        ]}}}}""",
+        VAPI: """{"model": {"tools": [{
+            "type": "function", "function": {"name": "f"},
+            "server": {"url": "https://f.example", "timeoutSeconds": HUGE},
+            "messages": [{"type": "request-response-delayed", "content": "Wait.", "timingMilliseconds": HUGE}]
+        }]}}""",
+        RETELL: """{"response_engine": {"type": "retell-llm", "llm_id": "l", "version": HUGE}, "general_tools": [
+            {"type": "custom", "name": "f", "url": "https://f.example", "timeout_ms": HUGE}
+        ]}""",
+    }
+    server.reply = lambda _seen: web.Response(text=bodies[provider].replace("HUGE", huge))
+    [found] = await got(session, server, provider, ["x"])
+    assert isinstance(found, Draft)
+    [tool] = found.version.tools
+    assert isinstance(tool, WebhookTool)
+    assert tool.timeout_ms == {VAPI: 20_000}.get(provider, 5000)
+    assert tool.fillers == ((Filler("Wait.", 1000),) if provider is VAPI else ())
+
+
 @pytest.mark.parametrize("provider", Provider)
 async def test_pages_without_end_come_to_an_end(session: Session, server: Server, provider: Provider) -> None:
     count = 0

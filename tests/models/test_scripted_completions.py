@@ -1,6 +1,7 @@
 """The scripted model in the shape of chat completions, read back by the same reader that reads providers."""
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -40,6 +41,14 @@ async def test_a_conversation_with_a_tool() -> None:
 @pytest.mark.parametrize(("choice", "offered"), [("none", 0), ("auto", 1), ("required", 1)])
 def test_tools_may_be_offered_and_forbidden(choice: str, offered: int) -> None:
     assert len(read_request(asked(tools=[FIND], tool_choice=choice)).tools) == offered
+
+
+def test_a_long_conversation_is_read_in_one_go() -> None:
+    called = {"role": "assistant", "tool_calls": [{"type": "function", "function": {"name": "f", "arguments": "{}"}}]}
+    began = time.monotonic()
+    prompt = read_request({"messages": [called, {"role": "user", "content": "hi"}] * 10_000})
+    assert time.monotonic() - began < 10
+    assert len({call.id for line in prompt.lines for call in line.calls}) == 10_000
 
 
 def test_calls_that_make_no_sense_are_told() -> None:

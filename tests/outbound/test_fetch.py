@@ -171,6 +171,13 @@ async def test_plain_http_behind_https_is_no_connection(session: Session) -> Non
     assert server.seen == []
 
 
+@pytest.mark.parametrize("host", ["a" * 64 + ".test", "a..test", ".test", "x" * 300])
+async def test_a_name_that_nobody_can_look_up_is_no_connection(session: Session, host: str) -> None:
+    with pytest.raises(Unreachable, match="name") as error:
+        await get(session, f"http://{host}/")
+    assert error.value.kind == "connect"
+
+
 async def test_an_unknown_name_is_no_connection() -> None:
     class Nowhere(FixedResolver):
         async def resolve(

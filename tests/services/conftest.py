@@ -38,7 +38,7 @@ async def ctx(database: Database, hand: Hand) -> AsyncGenerator[Context]:
             numbers={},
             turns=Turns(),
             seal=Seal("a key for tests"),
-            signer=Signer(bytes(32)),
+            signer=Signer(lambda: bytes(32)),
             messenger=Loopback(ids(hand)),
             wake=lambda: None,
             draw=lambda: 0.5,

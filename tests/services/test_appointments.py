@@ -12,9 +12,10 @@ from vivavoce.core.assistant import Assistant, Templating, Version
 from vivavoce.core.mind import Mind
 from vivavoce.core.scenario import Medium
 from vivavoce.core.text import TextStatus
+from vivavoce.engine.duties import TRIES
 from vivavoce.services import appointments, assistants, conversations, messaging
 from vivavoce.services.context import Context
-from vivavoce.services.errors import NotFound
+from vivavoce.services.errors import Broken, NotFound
 from vivavoce.storage import appointments as kept
 from vivavoce.storage import assistants as rows
 from vivavoce.storage.appointments import AppointmentFilter
@@ -312,3 +313,22 @@ async def test_an_assistant_s_appointments_are_listed(ctx: Context) -> None:
         await appointments.get_page(ctx, "org-b", AppointmentFilter(assistant.id), Window())
     with pytest.raises(NotFound):
         await text_at(ctx, replace(assistant, id="x"))
+
+
+async def test_a_message_whose_words_nobody_writes_is_given_up_at_some_time(
+    ctx: Context, hand: Hand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It used to stay pending for ever when its duty was given up."""
+
+    async def broken(*_given: Any) -> None:
+        raise Broken("The assistant's model: it is away")
+
+    monkeypatch.setattr(messaging, "compose", broken)
+    appointment = await text_at(ctx, await made(ctx))
+    hand.turn(IN_S)
+    (duty,) = await taken(ctx)
+    assert isinstance(await do(ctx, duty), Broken)
+    assert (await now(ctx, appointment)).standing is Standing.PENDING
+    assert await do(ctx, replace(duty, attempts=TRIES)) is None
+    found = await now(ctx, appointment)
+    assert (found.standing, found.errors) == (Standing.FAILED, ("The assistant's model: it is away",))

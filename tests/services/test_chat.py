@@ -8,14 +8,17 @@ from tests.support.store import NOW, ORG, Hand, a_conversation, a_version
 
 from vivavoce.core.assistant import Assistant
 from vivavoce.core.conversation import Conversation
-from vivavoce.core.event import Ending, Left, Message, ToolCall, ToolCalled, ToolReturned
+from vivavoce.core.event import Ending, Left, Message, Speaker, ToolCall, ToolCalled, ToolReturned
+from vivavoce.core.flow import AskCondition, Edge, Flow, NodeTarget, PromptNode
 from vivavoce.core.model import Answer, ModelFailure, Prompt, Reply, T, Trouble
-from vivavoce.core.tool import FunctionTool, HangupTool
-from vivavoce.services import assistants, chat, conversations
+from vivavoce.core.rollout import Rule, Slot
+from vivavoce.core.tool import FunctionTool, HangupTool, SettableVariable, VariablesTool
+from vivavoce.services import assistants, chat, conversations, rollouts
 from vivavoce.services.chat import Talk
 from vivavoce.services.context import Context
 from vivavoce.services.errors import Broken, Busy, NotFound, Rejected
 from vivavoce.storage import conversations as kept_talks
+from vivavoce.storage.database import Tx
 
 ECHO = 'on hear /(.*)/: say "You said $1"'
 LEAVES = 'on hear "bye": say "Goodbye."; hang up\n' + ECHO
@@ -278,3 +281,93 @@ async def test_a_model_that_nobody_serves_is_told_before_anything_is_said(ctx: C
     with pytest.raises(Broken, match="VIVA_"):
         await begun(ctx, assistant, conversation)
     assert await words(ctx, conversation) == []
+
+
+def a_flow() -> Flow:
+    edge = Edge("e", "desk", AskCondition("The caller is done."), NodeTarget("end"))
+    return Flow("desk", (PromptNode("desk", ECHO), PromptNode("end", ECHO)), (edge,))
+
+
+async def test_the_same_words_again_are_another_message_in_a_flow_too(ctx: Context) -> None:
+    """A flow that looks where to go after its answer used to take them for a message that was not answered."""
+    assistant, conversation = await an_assistant(ctx, flow=a_flow()), await a_talk(ctx)
+    for _ in range(2):
+        assert await chat.reply(ctx, await begun(ctx, assistant, conversation), "yes") == "You said yes"
+    assert await words(ctx, conversation) == ["caller: yes", "assistant: You said yes"] * 2
+
+
+async def test_the_same_words_again_begin_a_conversation_again_that_was_silent(ctx: Context) -> None:
+    """They used to be taken for a message that was not answered, and the answer was empty."""
+    assistant, conversation = await an_assistant(ctx), await a_talk(ctx)
+    await chat.reply(ctx, await begun(ctx, assistant, conversation), "hello")
+
+    def falls_silent(tx: Tx) -> None:
+        kept_talks.append(tx, conversation.id, (Left(Ending.IDLE, NOW),), NOW)
+        kept_talks.set_ended(tx, conversation.id, NOW)
+
+    await ctx.database.write(falls_silent)
+    assert await chat.reply(ctx, await begun(ctx, assistant, conversation), "hello") == "You said hello"
+    assert (await conversations.retrieve(ctx, ORG, conversation.id)).ended_at is None
+
+
+async def test_whoever_waited_for_its_turn_sees_what_happened_meanwhile(ctx: Context) -> None:
+    """Two first messages at once used to be answered by the versions that each of them had drawn."""
+    assistant, conversation = await an_assistant(ctx), await a_talk(ctx)
+    other = await assistants.update(
+        ctx,
+        ORG,
+        assistant.id,
+        lambda main: replace(main, instructions='else: say "newer"'),
+        lambda _: None,
+        promote=False,
+    )
+    first = await begun(ctx, assistant, conversation)
+    second = replace(first, version=other.main)
+    assert await chat.reply(ctx, first, "one") == "You said one"
+    assert await chat.reply(ctx, second, "two") == "You said two"
+    await conversations.delete(ctx, ORG, conversation.id)
+    with pytest.raises(NotFound):
+        await chat.reply(ctx, first, "three")
+
+
+async def test_where_its_version_is_gone_main_goes_on_and_nobody_draws_again(ctx: Context) -> None:
+    assistant = await an_assistant(ctx)
+    conversation = await a_talk(ctx, assistant_version_id="gone")
+    other = await assistants.update(
+        ctx,
+        ORG,
+        assistant.id,
+        lambda main: replace(main, instructions='else: say "newer"'),
+        lambda _: None,
+        promote=False,
+    )
+    rule = Rule(slots=(Slot(other.main.id, 99),))
+    await ctx.database.write(lambda tx: rollouts.create(ctx, tx, ORG, assistant.id, (rule,)))
+    assert await chat.reply(ctx, await begun(ctx, assistant, conversation), "hello") == "You said hello"
+
+
+async def test_a_variable_that_is_no_text_can_be_read_again(ctx: Context) -> None:
+    """It used to be written down and refused when it was read, and the conversation with it."""
+    tool = VariablesTool("note", "", (SettableVariable("age", "integer"), SettableVariable("tags", "array")))
+    assistant, conversation = await an_assistant(ctx, tools=(tool,)), await a_talk(ctx)
+    call = ToolCall("a", "note", {"age": 5, "tags": ["x"]})
+    model = Played([Reply("", (call,)), Reply("Noted."), Reply("Yes.")])
+    ctx, talk = await played(ctx, assistant, conversation, model)
+    assert await chat.reply(ctx, talk, "I am five") == "Noted."
+    assert await chat.reply(ctx, talk, "Did you note it?") == "Yes."
+
+
+async def test_somebody_who_writes_in_between_is_not_written_over(ctx: Context) -> None:
+    """On another server, that is; on this one, whoever speaks waits for its turn."""
+    assistant, conversation = await an_assistant(ctx), await a_talk(ctx)
+    model = Played([Reply("Hello.")])
+    ctx, talk = await played(ctx, assistant, conversation, model)
+
+    async def meanwhile() -> None:
+        heard = Message(Speaker.CALLER, "and", NOW)
+        await ctx.database.write(lambda tx: kept_talks.append(tx, conversation.id, (heard,), NOW))
+
+    model.before = meanwhile
+    with pytest.raises(Busy):
+        await chat.reply(ctx, talk, "hello")
+    assert await words(ctx, conversation) == ["caller: hello", "caller: and"]

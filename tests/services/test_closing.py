@@ -6,23 +6,24 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 from tests.support.store import NOW, ORG, PATIENCE_S, Hand, a_conversation, a_scenario, a_version, waits
 
 from vivavoce.core.assistant import Assistant
-from vivavoce.core.conversation import Conversation
-from vivavoce.core.event import Ending, Left, Message, ToolCall, ToolCalled, ToolReturned
+from vivavoce.core.conversation import Conversation, Opening
+from vivavoce.core.event import Ending, Left, Message, Speaker, ToolCall, ToolCalled, ToolReturned
 from vivavoce.core.insight import FindingStatus, Insight, InsightGroup
 from vivavoce.core.model import ModelFailure, Reply, Trouble
 from vivavoce.core.run import Run
 from vivavoce.core.scenario import Criterion
-from vivavoce.core.tool import FunctionTool, HangupTool, ToolMock
+from vivavoce.core.tool import FunctionTool, HandoffTarget, HandoffTool, HangupTool, ToolMock
 from vivavoce.engine import leases
 from vivavoce.engine.leases import Job
 from vivavoce.models.resolve import Models
 from vivavoce.services import assistants, chat, closing, conversations, findings, runs, scenarios
 from vivavoce.services.context import Context
 from vivavoce.services.duties import perform
+from vivavoce.services.errors import Broken
 from vivavoce.services.examinations import conduct
 from vivavoce.storage import conversations as kept_talks
 from vivavoce.storage import duties
@@ -81,6 +82,18 @@ async def work_off(ctx: Context) -> list[str]:
             done.append(duty.kind)
         if not taken:
             return done
+
+
+async def taken(ctx: Context) -> Duty:
+    """The only duty, taken away from whoever does it, as if that one had died."""
+    now = leases.database_now
+
+    def work(tx: Tx) -> Duty:
+        tx.execute(update(duty_rows).values(lease_token=None, lease_until=None))
+        (duty,) = duties.take(tx, ctx.clock.now(), now(tx), "another's", 60_000, 10)
+        return duty
+
+    return await ctx.database.write(work)
 
 
 async def found(ctx: Context, talk_id: str) -> list[tuple[FindingStatus, list[str]]]:
@@ -208,8 +221,7 @@ async def test_a_last_turn_that_broke_off_goes_on(ctx: Context) -> None:
     with pytest.raises(ModelFailure):
         await work_off(ctx)
     assert await events(ctx, talk.id) == REPORTED[:-1]
-    duty = Duty("d", ORG, closing.REPORT, talk.id, "", 2, "t")
-    await perform(ctx, duty)
+    await perform(ctx, await taken(ctx))
     assert await events(ctx, talk.id) == []
 
 
@@ -217,8 +229,8 @@ async def test_a_last_turn_whose_model_stays_away_is_given_up(ctx: Context) -> N
     ctx = playing(ctx, HANGS_UP, AWAY)
     assistant, talk = await reporting(ctx, insight_group=await a_group(ctx))
     await say(ctx, assistant, talk, "bye")
-    await perform(ctx, Duty("d", ORG, closing.REPORT, talk.id, "", 3, "t"))
-    assert sorted(await waiting(ctx)) == [findings.KIND, closing.REPORT]
+    await perform(ctx, replace(await taken(ctx), attempts=3))
+    assert await waiting(ctx) == [findings.KIND]
 
 
 async def test_duties_of_what_is_gone_do_nothing(ctx: Context) -> None:
@@ -300,3 +312,117 @@ async def test_a_runs_last_turn_takes_the_run_before_its_conversation(ctx: Conte
         go_on.set()
     assert await dropping is not None
     assert await working == [closing.REPORT, findings.KIND]
+
+
+async def opening(ctx: Context, talk: Conversation) -> Opening | None:
+    return (await conversations.retrieve(ctx, ORG, talk.id)).opening
+
+
+async def test_nothing_that_it_started_with_is_kept_without_retention(ctx: Context) -> None:
+    """The variables of a person, and what was remembered of earlier conversations, used to stay."""
+    assistant, talk = await an_assistant(ctx, keeps=False, variables={"name": "Ada"}), await a_talk(ctx)
+    await say(ctx, assistant, talk, "hello")
+    assert await opening(ctx, talk) is not None
+    await say(ctx, assistant, talk, "bye")
+    assert await opening(ctx, talk) is None
+
+
+async def test_a_conversation_that_was_never_answered_ends_too(ctx: Context, hand: Hand) -> None:
+    """Only an answer used to start the wait for its end, so what was said before a failure was kept for ever."""
+    ctx = playing(ctx, AWAY)
+    assistant, talk = await an_assistant(ctx, keeps=False), await a_talk(ctx)
+    with pytest.raises(Broken):
+        await say(ctx, assistant, talk, "my secret")
+    assert await events(ctx, talk.id) == [Message]
+    hand.turn(IDLE_S)
+    assert await work_off(ctx) == [closing.IDLE]
+    assert await events(ctx, talk.id) == []
+
+
+async def test_silence_does_not_end_a_conversation_while_somebody_speaks(ctx: Context, hand: Hand) -> None:
+    """The wait from before the message used to run out under it: all that was said was forgotten in mid-turn."""
+    assistant, talk = await an_assistant(ctx, keeps=False), await a_talk(ctx)
+    await say(ctx, assistant, talk, "hello")
+    hand.turn(IDLE_S)
+    (due,) = await ctx.database.write(lambda tx: duties.take(tx, hand.now(), leases.database_now(tx), "t", 60_000, 10))
+    await say(ctx, assistant, talk, "still here")
+    await perform(ctx, due)
+    assert await events(ctx, talk.id) == [Message] * 4
+    async with ctx.turns.of(talk.id):
+        hand.turn(IDLE_S)
+        ending = asyncio.create_task(work_off(ctx))
+        await asyncio.wait({ending}, timeout=0.05)
+        assert await events(ctx, talk.id) == [Message] * 4
+    assert await ending == [closing.IDLE]
+    assert await events(ctx, talk.id) == []
+
+
+@pytest.mark.parametrize("reports", [False, True])
+async def test_what_is_not_kept_is_forgotten_also_where_the_assistant_is_gone(
+    ctx: Context, hand: Hand, *, reports: bool
+) -> None:
+    ctx = playing(ctx, HANGS_UP if reports else Reply("Hello."))
+    tools = (HangupTool(), FunctionTool("file"))
+    assistant, talk = await an_assistant(ctx, keeps=False, reports=reports, tools=tools), await a_talk(ctx)
+    await say(ctx, assistant, talk, "hello")
+    await assistants.delete(ctx, ORG, assistant.id, hard=True)
+    hand.turn(IDLE_S)
+    assert await work_off(ctx) == [closing.REPORT if reports else closing.IDLE]
+    assert await events(ctx, talk.id) == []
+    assert await ended_at(ctx, talk) is not None
+
+
+async def test_what_follows_the_last_turn_follows_once(ctx: Context) -> None:
+    """A worker that died after it, and before its duty was finished, used to have the insights asked twice."""
+    ctx = playing(ctx, HANGS_UP, FILES, Reply("done"))
+    assistant, talk = await reporting(ctx, insight_group=await a_group(ctx))
+    await say(ctx, assistant, talk, "bye")
+    duty = await taken(ctx)
+    for _ in range(2):
+        await perform(ctx, duty)
+    assert await waiting(ctx) == [findings.KIND]
+    assert len(await found(ctx, talk.id)) == 1
+
+
+async def test_a_last_turn_is_not_done_in_a_conversation_that_goes_on(ctx: Context, hand: Hand) -> None:
+    """It used to forget what was said, or to ask insights, under the hands of whoever spoke."""
+    ctx = playing(ctx, Reply("Hello."), Reply("Yes?"))
+    assistant, talk = await reporting(ctx, keeps=False)
+    await say(ctx, assistant, talk, "hello")
+    hand.turn(IDLE_S)
+    idle = await taken(ctx)
+    await perform(ctx, idle)
+    await ctx.database.write(lambda tx: duties.finish(tx, idle))
+    report = await taken(ctx)
+    await say(ctx, assistant, talk, "back again")
+    await perform(ctx, report)
+    assert await events(ctx, talk.id) == [Message, Message, Left, Message, Message]
+
+
+async def test_what_follows_does_not_follow_where_somebody_spoke_meanwhile(ctx: Context) -> None:
+    """On another server: here whoever speaks waits."""
+    ctx = playing(ctx, HANGS_UP, Reply("done"))
+    assistant, talk = await reporting(ctx, keeps=False)
+    await say(ctx, assistant, talk, "bye")
+    duty = await taken(ctx)
+    keep, heard = closing._keep, Message(Speaker.CALLER, "wait", NOW)
+
+    async def and_somebody_speaks(*args: Any) -> None:
+        await keep(*args)
+        await ctx.database.write(lambda tx: kept_talks.append(tx, talk.id, (heard,), NOW))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(closing, "_keep", and_somebody_speaks)
+        await perform(ctx, duty)
+    assert await events(ctx, talk.id) == [Message, Message, ToolCalled, Left, Message, Message]
+
+
+async def test_what_was_said_to_an_assistant_that_keeps_nothing_is_not_kept_by_the_next(ctx: Context) -> None:
+    """Only the assistant that spoke last used to be asked."""
+    ctx = playing(ctx, Reply("", (ToolCall("h", "handoff", {}),)), HANGS_UP)
+    second = await an_assistant(ctx, insight_group=await a_group(ctx))
+    handoff = HandoffTool((HandoffTarget(second.id, "next"),))
+    assistant, talk = await an_assistant(ctx, keeps=False, tools=(handoff,)), await a_talk(ctx)
+    await say(ctx, assistant, talk, "my secret")
+    assert await events(ctx, talk.id) == []
+    assert await waiting(ctx) == []

@@ -9,6 +9,7 @@ import pytest
 from tests.support.store import NOW, ORG, Hand, a_scenario, a_version, commits, row_of, set_row
 
 from vivavoce.core.assistant import Assistant
+from vivavoce.core.conversation import Conversation
 from vivavoce.core.event import Ending, Event, Left, Message, Speaker, ToolCall, ToolCalled
 from vivavoce.core.run import Run
 from vivavoce.core.scenario import Criterion, Medium
@@ -19,7 +20,7 @@ from vivavoce.engine import leases
 from vivavoce.engine.leases import Job
 from vivavoce.models.config import ModelSettings, Provider
 from vivavoce.models.resolve import Models
-from vivavoce.services import assistants, conversations, runs, scenarios
+from vivavoce.services import assistants, conversations, openings, runs, scenarios
 from vivavoce.services.context import Context
 from vivavoce.services.examinations import conduct
 from vivavoce.storage import conversations as kept_talks
@@ -255,6 +256,22 @@ async def test_a_deleted_run_ends_without_a_word(ctx: Context) -> None:
     await scenarios.delete(ctx, ORG, run.scenario_id)
     with pytest.raises(LeaseLost):
         await conduct(ctx, lease)
+
+
+async def test_a_run_that_is_deleted_while_it_begins_ends_without_a_word(
+    ctx: Context, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = await a_run(ctx, target=(await an_assistant(ctx)).id)
+    find = openings.found
+
+    async def found(*given: Any, **more: Any) -> Conversation:
+        await scenarios.delete(ctx, ORG, run.scenario_id)
+        return await find(*given, **more)
+
+    monkeypatch.setattr(openings, "found", found)
+    with pytest.raises(LeaseLost):
+        await conduct(ctx, await claimed(ctx, run))
+    assert "a reason of ours" not in "".join(capsys.readouterr())
 
 
 async def test_a_run_that_was_deleted_or_taken_over_in_the_middle_stops_there(ctx: Context) -> None:

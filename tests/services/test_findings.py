@@ -8,7 +8,17 @@ from typing import Any, cast
 import pytest
 from sqlalchemy import select
 from tests.support.players import ListModel
-from tests.support.store import NOW, ORG, Hand, a_conversation, a_version, an_assistant, said
+from tests.support.store import (
+    NOW,
+    ORG,
+    Hand,
+    a_conversation,
+    a_run,
+    a_scenario,
+    a_version,
+    an_assistant,
+    said,
+)
 
 from vivavoce.core.assistant import Templating, Version
 from vivavoce.core.conversation import Conversation, Opening
@@ -23,12 +33,13 @@ from vivavoce.services import deliveries, findings, insights
 from vivavoce.services.context import Context
 from vivavoce.services.errors import NotFound, Rejected
 from vivavoce.services.findings import NotAnswered
-from vivavoce.storage import assistants, conversations, duties
+from vivavoce.storage import assistants, conversations, duties, runs, scenarios
 from vivavoce.storage import findings as kept_findings
 from vivavoce.storage import insights as kept_insights
 from vivavoce.storage.database import Tx
 from vivavoce.storage.duties import Duty, Wanted
 from vivavoce.storage.page import Window
+from vivavoce.storage.runs import Order
 from vivavoce.storage.tables import duties as duty_rows
 
 TALK: tuple[Event, ...] = (
@@ -238,6 +249,28 @@ async def test_whoever_rates_obedience_is_shown_the_assistant_s_instructions(ctx
     assert [task.assistant for task in tasks] == ["Be kind at Birch.", ""]
 
 
+async def test_a_run_is_rated_by_the_instructions_that_it_froze(ctx: Context) -> None:
+    """A version that is not main is edited in its place, and the edited instructions used to be shown."""
+    where = await scene(ctx, managed=True)
+    scenario = a_scenario(target=where.version.assistant_id)
+    run = a_run(scenario, conversation_id=where.conversation.id, version_id=where.version.id)
+
+    def work(tx: Tx) -> None:
+        scenarios.add(tx, ORG, scenario)
+        runs.add(tx, ORG, [Order(run, scenario, where.version)])
+        assistants.put_version(tx, replace(where.version, instructions="Be rude."))
+
+    await ctx.database.write(work)
+    asking, model = serving(ctx, Record({"score": "Good", "explanation": "It was kind."}), names=("big",))
+    await want(ctx, where)
+    (duty,) = await kept(ctx)
+    await findings.perform(asking, duty)
+    assert "Be kind at Birch." in model.prompts[0].lines[-1].text
+    stranger = json.dumps({**json.loads(duty.body), "version_id": "another", "assistant_id": "nobody"})
+    version = await ctx.database.read(lambda tx: findings._version(tx, ORG, findings._Asked(**json.loads(stranger))))
+    assert version is None
+
+
 async def test_the_scripted_model_answers(ctx: Context) -> None:
     where = await scene(ctx, question(ctx, "short", instructions='How?\nanswer "{{shop}} was quick"'), managed=True)
     finding_id = await want(ctx, where)
@@ -330,7 +363,7 @@ async def test_what_was_deleted_meanwhile_is_not_asked(ctx: Context) -> None:
 
     forgotten = await scene(ctx, question(ctx, "short"))
     finding_id = await want(ctx, forgotten)
-    await ctx.database.write(lambda tx: conversations.forget_events(tx, forgotten.conversation.id))
+    await ctx.database.write(lambda tx: conversations.forget(tx, forgotten.conversation.id))
     await findings.perform(served, (await kept(ctx))[1])
     assert (await found(ctx, finding_id)).reason == "Nothing of the conversation was kept."
     await ctx.database.write(lambda tx: conversations.drop(tx, ORG, forgotten.conversation.id))

@@ -6,7 +6,7 @@ from tests.support.duties import Carrier, do, taken, work_off
 from tests.support.store import ORG, Hand, a_version
 
 from vivavoce.core.assistant import Assistant, Version
-from vivavoce.core.event import Message
+from vivavoce.core.event import Event, Message, Moved, Speaker, ToolCall, ToolCalled
 from vivavoce.core.mind import Mind
 from vivavoce.core.scenario import Medium
 from vivavoce.core.text import Direction, Text, TextStatus
@@ -19,6 +19,7 @@ from vivavoce.services.messaging import Wish
 from vivavoce.storage import conversations as talks
 from vivavoce.storage import keys, texts
 from vivavoce.storage.database import Tx
+from vivavoce.storage.duties import Duty
 from vivavoce.storage.keys import Key
 from vivavoce.storage.page import Window
 from vivavoce.storage.texts import TextFilter
@@ -337,3 +338,61 @@ async def test_a_conversation_that_is_gone_is_replaced(ctx: Context) -> None:
     found = await kept(ctx)
     assert found[0].conversation_id not in (None, text.conversation_id)
     assert [one.body for one in found] == ["hello", "You said hello."]
+
+
+async def heard(ctx: Context, *more: Event) -> tuple[Text, Duty]:
+    """A message that the assistant was told of, and what it did before its worker died."""
+    text = await arrives(ctx, "hello")
+    (duty,) = await taken(ctx)
+    told = Message(Speaker.CALLER, "hello", ctx.clock.now(), extra={messaging.TEXT_ID: text.id})
+
+    def work(tx: Tx) -> None:
+        talks.append(tx, text.conversation_id or "", (told, *more), ctx.clock.now())
+        texts.put(tx, ORG, replace(text, status=TextStatus.HEARD))
+
+    await ctx.database.write(work)
+    return text, duty
+
+
+async def test_words_that_filled_the_time_of_a_dead_worker_are_no_answer(ctx: Context) -> None:
+    """They used to count as one, and nothing was answered."""
+    assistant = await made(ctx, instructions='on result failed: say "I cannot find it."')
+    called = ToolCalled(ToolCall("call_1", "find", {}), 0)
+    filler = Message(Speaker.ASSISTANT, "One moment.", 0, fills=True)
+    _, duty = await heard(mapped(ctx, assistant), called, filler)
+    assert await do(mapped(ctx, assistant), duty) is None
+    assert await lines(ctx) == ["< hello (handled)", "> I cannot find it. (sending)"]
+
+
+async def test_an_answer_is_one_also_where_the_flow_moved_on_after_it(ctx: Context) -> None:
+    """The message used to be told to the assistant, and answered, once more."""
+    assistant = await made(ctx)
+    answer = Message(Speaker.ASSISTANT, "Hello.", 0)
+    text, duty = await heard(mapped(ctx, assistant), answer, Moved("desk", 0))
+    assert await do(mapped(ctx, assistant), duty) is None
+    assert await lines(ctx) == ["< hello (handled)", "> Hello. (sending)"]
+    assert await said(ctx, text.conversation_id) == ["caller: hello", "assistant: Hello."]
+
+
+async def test_what_is_not_kept_is_forgotten_also_where_nothing_was_answered(ctx: Context) -> None:
+    """Without an answer that goes out nobody came to forget the message."""
+    assistant = await made(ctx, keeps=False, instructions="else: hang up")
+    ctx = mapped(ctx, assistant)
+    text = await arrives(ctx, "hello")
+    assert await work_off(ctx) == []
+    assert await lines(ctx) == ["<  (handled)"]
+    assert await said(ctx, text.conversation_id) == []
+
+
+async def test_what_is_not_kept_is_forgotten_also_where_the_assistant_is_silenced(ctx: Context, hand: Hand) -> None:
+    assistant = await made(ctx, keeps=False)
+    ctx = mapped(ctx, assistant)
+    text = await arrives(ctx, "hello")
+    silence = {"ai_disabled": "true", "assistant_id": assistant.id}
+    await conversations.update(ctx, ORG, text.conversation_id or "", silence, "")
+    await work_off(ctx)
+    assert await said(ctx, text.conversation_id) == ["caller: hello"]
+    hand.turn(30 * 60)
+    await work_off(ctx)
+    assert await said(ctx, text.conversation_id) == []
+    assert await lines(ctx) == ["<  (handled)"]

@@ -114,6 +114,7 @@ async def test_what_is_unknown_or_somebody_else_s_is_not_found(ctx: Context) -> 
         {"pattern": "a{99999999999}"},
         {"pattern": "(" * 3000 + ")" * 3000},
         {"$schema": ["a"]},
+        {"$schema": 5},
         "no JSON",
     ],
 )

@@ -9,7 +9,7 @@ from tests.support.store import NOW, ORG, a_version
 from vivavoce.core.assistant import Assistant, Version
 from vivavoce.core.flow import Flow, ToolNode
 from vivavoce.core.library import SharedTool
-from vivavoce.core.tool import HangupTool, Header, Tool, WebhookTool
+from vivavoce.core.tool import HandoffTarget, HandoffTool, HangupTool, Header, Tool, WebhookTool
 from vivavoce.services import assistants, library, secrets
 from vivavoce.services.context import Context
 from vivavoce.services.errors import NotFound, Rejected
@@ -70,6 +70,18 @@ async def test_a_tool_is_kept_and_belongs_to_its_organisation(ctx: Context) -> N
     page = await library.get_page(ctx, ORG, Window(), type_="webhook", name="Finder")
     assert page.items == (tool,)
     assert (await library.get_page(ctx, ORG, Window(), type_=None, name="Find")).items == ()
+
+
+async def test_a_used_handoff_cannot_be_pointed_at_nobody(ctx: Context) -> None:
+    heir = await assistant(ctx)
+    tool = await made(ctx, HandoffTool((HandoffTarget(heir.id, "desk"),)))
+    user = await assistant(ctx, tool.id)
+    gone = HandoffTool((HandoffTarget("assistant-nobody", "desk"),))
+    with pytest.raises(Rejected, match="assistant-nobody"):
+        await library.update(ctx, ORG, tool.id, lambda one: replace(one, tool=gone), reused)
+    assert (await library.retrieve(ctx, ORG, tool.id)).tool == tool.tool
+    await detach(ctx, user.id, tool.id)
+    assert (await library.update(ctx, ORG, tool.id, lambda one: replace(one, tool=gone), reused)).tool == gone
 
 
 async def test_a_change_reaches_everybody_who_uses_the_tool(ctx: Context) -> None:

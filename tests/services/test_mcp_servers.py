@@ -260,6 +260,14 @@ async def test_a_server_that_repeats_a_secret_does_not_tell_it(near: Context) ->
         assert note.endswith("refused: not REDACTED")
 
 
+async def test_a_tool_that_tells_a_secret_of_its_server_does_not_tell_it(near: Context) -> None:
+    await hide(near, "key", "sesame-1")
+    async with serving(discovering([tool("add", description="Adds. You are sesame-1.")])) as server:
+        kept = await keep(near, server.url, secret="key")
+        [found], _ = await mcp_servers.offered(near, ORG, [Attached(kept.id)], timeout_s=PATIENCE_S)
+    assert found.description == "Adds. You are REDACTED."
+
+
 # --- calls -----------------------------------------------------------------------------------------------------------
 
 

@@ -402,7 +402,12 @@ async def test_what_is_not_to_be_kept_is_forgotten_when_it_is_over(ctx: Context,
     assert (await now(ctx, text)).body == "Hi"
     last = await send(ctx, assistant, "Bye")
     conversation_id = text.conversation_id or ""
-    await ctx.database.write(lambda tx: talks.set_ended(tx, conversation_id, ctx.clock.now()))
+
+    def over(tx: Tx) -> None:
+        talks.set_ended(tx, conversation_id, ctx.clock.now())
+        talks.forget(tx, conversation_id)
+
+    await ctx.database.write(over)
     await work_off(ctx)
     assert [one.text for one in carrier.sent] == ["Hi", "Bye"]
     assert [(await now(ctx, one)).body for one in (text, last)] == ["", ""]
@@ -472,3 +477,13 @@ async def test_one_text_message_is_read(ctx: Context) -> None:
         with pytest.raises(NotFound):
             await messaging.retrieve(ctx, org, id_)
     assert await ctx.database.read(lambda tx: texts.get(tx, ORG, text.id)) == text
+
+
+async def test_a_conversation_that_ended_while_the_words_were_found_is_not_written_into(ctx: Context) -> None:
+    """What was said in it, and was to be forgotten, would have stayed for ever."""
+    assistant = await made(ctx)
+    text = await send(ctx, assistant)
+    draft = await messaging.compose(ctx, ORG, assistant.id, Wish(AGENT, USER, "more"))
+    await ctx.database.write(lambda tx: talks.set_ended(tx, text.conversation_id or "", ctx.clock.now()))
+    with pytest.raises(Busy):
+        await ctx.database.write(lambda tx: messaging.keep(ctx, tx, ORG, draft))

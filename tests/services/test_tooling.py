@@ -47,7 +47,7 @@ async def test_secrets_of_the_organisation_and_a_signature_go_along(near: Contex
     (seen,) = server.seen
     assert seen.headers["A"] == "Bearer t0ken"
     assert base64.b64decode(seen.headers["B"].removeprefix("Basic ")) == b"ann:pass:word"
-    public, stamp = Signer(bytes(32)).public_key, seen.headers["acme-timestamp"]
+    public, stamp = Signer(lambda: bytes(32)).public_key, seen.headers["acme-timestamp"]
     assert signed(public, stamp, seen.headers["acme-signature-ed25519"], seen.body, near.clock.now())
 
 

@@ -94,7 +94,7 @@ events: dict[type, st.SearchStrategy[Any]] = {
     Message: st.builds(Message, speakers, text, whole, whole, usages, st.booleans(), st.none() | json_objects),
     ToolCalled: st.builds(ToolCalled, calls, whole, whole, usages),
     ToolReturned: st.builds(
-        ToolReturned, text, text, text, st.booleans(), whole, whole, st.none() | whole, st.booleans(), texts
+        ToolReturned, text, text, text, st.booleans(), whole, whole, st.none() | whole, st.booleans(), json_objects
     ),
     Moved: st.builds(Moved, text, whole, text, text, whole, usages),
     HandedOver: st.builds(HandedOver, text, text, text, whole, text, whole, usages),

@@ -97,3 +97,16 @@ async def test_a_list_is_cut_at_the_smaller_of_both_limits(database: Database) -
             lambda tx, limit=limit, most=most: conversations.get_filtered(tx, ORG, Filter(limit=limit), most)
         )
         assert found == newest[:expected]
+
+
+async def test_whoever_knows_what_was_written_is_told_of_more(database: Database) -> None:
+    """Two servers that answered in one conversation used to write into each other's turns."""
+    kept = a_conversation()
+    await database.write(lambda tx: conversations.add(tx, ORG, [kept]))
+    await database.write(lambda tx: conversations.append(tx, kept.id, [said("a"), said("b")], NOW, turn=0))
+    await database.write(lambda tx: conversations.append(tx, kept.id, [said("c")], NOW, turn=2))
+    for turn in (0, 2, 4):
+        with pytest.raises(TurnTaken):
+            await database.write(lambda tx, turn=turn: conversations.append(tx, kept.id, [said("d")], NOW, turn=turn))
+    transcript = await database.read(lambda tx: conversations.get_transcript(tx, kept.id))
+    assert [message.text for _, message in transcript.messages()] == ["a", "b", "c"]

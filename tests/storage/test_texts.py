@@ -43,6 +43,20 @@ def talk(tx: Tx, assistant_id: str, org: str = ORG) -> str:
     return conversation.id
 
 
+async def test_words_that_no_database_takes_are_kept_without_what_it_refuses(database: Database) -> None:
+    """What an assistant says can hold anything."""
+    text = went(body="a\x00b\ud800", reason="\x00")
+
+    def work(tx: Tx) -> list[tuple[str, str]]:
+        texts.add(tx, ORG, text)
+        found = [texts.get(tx, ORG, text.id)]
+        texts.put(tx, ORG, text)
+        found.append(texts.get(tx, ORG, text.id))
+        return [(one.body, one.reason) for one in found if one is not None]
+
+    assert await database.write(work) == [("a\ufffdb\ufffd", "\ufffd")] * 2
+
+
 async def test_a_text_is_kept_whole_and_changed_in_part(database: Database) -> None:
     text = went(conversation_id="c", reason="r", provider_id="p", medium=Medium.WHATSAPP_CHAT)
 

@@ -37,9 +37,22 @@ def a_body(id_: str, **given: object) -> str:
 
 SCENARIO = Scenario("s", "greets", "a", "Say hello.", (Criterion("kind", "is kind"),), NOW)
 RUN = {
-    "org": ORG, "scenario_id": "s", "status": "pending", "trigger": "manual", "scenario_digest": "of s",
-    "criteria": ["kind"], "reason": "", "story": "", "talked_ms": 0, "dispatch": 1, "progress": 0, "stalls": 0,
-    "created_at": NOW, "updated_at": NOW, "version_digest": "of two", "version_id": "two",
+    "org": ORG,
+    "scenario_id": "s",
+    "status": "pending",
+    "trigger": "manual",
+    "scenario_digest": "of s",
+    "criteria": ["kind"],
+    "reason": "",
+    "story": "",
+    "talked_ms": 0,
+    "dispatch": 1,
+    "progress": 0,
+    "stalls": 0,
+    "created_at": NOW,
+    "updated_at": NOW,
+    "version_digest": "of two",
+    "version_id": "two",
 }
 ROWS = {"assistants": 1, "versions": 2, "scenarios": 1, "snapshots": 2, "conversations": 3, "events": 1, "runs": 2}
 

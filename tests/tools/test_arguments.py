@@ -64,6 +64,7 @@ def test_older_drafts_are_understood() -> None:
 
 def test_regular_expressions_are_not_tried() -> None:
     schema = {"properties": {"a": {"type": "string", "pattern": "^(a+)+$"}}, "patternProperties": {"^(a+)+$": False}}
+    schema |= {"additionalProperties": False}
     began = time.monotonic()
     assert mismatch(schema, {"a": "a" * 40 + "b", "a" * 40 + "b": 1}) is None
     assert time.monotonic() - began < 5

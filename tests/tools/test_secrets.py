@@ -142,6 +142,13 @@ def test_no_text_takes_long_to_search(sign: str) -> None:
     assert time.monotonic() - began < 5
 
 
+@pytest.mark.parametrize("value", ["a" * 999 + "b", "ab" * 200 + "c", "a" * 17 + "b"])
+def test_a_secret_that_repeats_itself_takes_no_longer(value: str) -> None:
+    began = time.monotonic()
+    assert hidden(value[:-1] * 300 + value, {"a": value}).endswith(HIDDEN)
+    assert time.monotonic() - began < 5
+
+
 def test_a_very_long_secret_is_hidden_in_the_usual_spellings() -> None:
     value = 'ab/"c' * 1000
     for way in (value, quote(value), quote(value, safe=""), json.dumps(value)[1:-1]):

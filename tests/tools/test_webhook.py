@@ -71,6 +71,24 @@ async def test_presets_win_and_are_rendered_but_arguments_are_not(session: Sessi
     assert headers["idempotency-key"] == "mine"
 
 
+@pytest.mark.parametrize("value", ["../admin", "1?role=admin", "1#x", "1/2", "é"])
+async def test_a_variable_cannot_choose_another_resource(session: Session, value: str) -> None:
+    """A caller may have chosen its value."""
+    async with serving(always({})) as server:
+        await call(session, server.url + "/orders/{{id}}/{{{id}}}?of={{id}}", {}, {"id": value}, method="GET")
+    seen = only(server).target
+    assert seen.startswith("/orders/")
+    path, _, query = seen.partition("?")
+    assert [unquote(part) for part in path.removeprefix("/orders/").split("/")] == [value, value]
+    assert unquote(query) == f"of={value}"
+
+
+async def test_a_variable_can_name_the_server(session: Session) -> None:
+    async with serving(always({})) as server:
+        await call(session, "{{base}}/orders", {}, {"base": server.url + "/v1"}, method="GET")
+    assert only(server).target == "/v1/orders"
+
+
 async def test_the_model_does_not_override_what_stands_in_the_url(session: Session) -> None:
     async with serving(always({})) as server:
         await call(

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vivavoce.api.rates import Rates
 from vivavoce.core.ids import NewId
+from vivavoce.storage.database import DatabaseAway
 from vivavoce.storage.keys import Key
 
 log = structlog.get_logger(__name__)
@@ -24,6 +25,7 @@ Render = Callable[[int, str, str | None], Mapping[str, Any]]
 Check = Callable[[str], Awaitable[Key | None]]
 """Secret → the key it opens."""
 
+AWAY = "The database does not answer. Try again in a moment."
 REQUEST_ID = "x-request-id"
 _MAX_REQUEST_ID = 128
 _BODY_S = 30.0
@@ -86,6 +88,10 @@ class Gate:
                 scope.setdefault("state", {})["request_id"] = request_id
                 scope["state"]["body"] = body
                 await self._app(scope, _replay(body, receive), sending)
+        except DatabaseAway as failure:
+            log.warning("the database is away", request=request_id, reason=str(failure.orig))
+            if not started:
+                await self._refuse(Refusal(503, AWAY, {}), sending)
         except Exception:
             log.exception("request failed", request=request_id, method=scope["method"])
             # The API may have said so already, and then tells us for the log.

@@ -8,7 +8,7 @@ from vivavoce.assistant.offer import by_name, specifications, tools_of
 from vivavoce.assistant.ports import AssistantTask, RoutingTask
 from vivavoce.assistant.variables import render
 from vivavoce.core.assistant import Version
-from vivavoce.core.event import HandedOver, Message, Moved, Speaker, ToolCall, ToolCalled
+from vivavoce.core.event import HandedOver, Message, Moved, Speaker, ToolCall, ToolCalled, ToolReturned
 from vivavoce.core.flow import Edge, Node, PromptNode
 from vivavoce.core.mind import Mind
 from vivavoce.core.model import Prompt, PromptLine
@@ -55,6 +55,11 @@ def history(transcript: Transcript) -> tuple[PromptLine, ...]:
     order. Silences are left out, because they refuse empty lines, and so are words that only filled the time.
     """
     lines: list[PromptLine] = []
+    # Looked up once: looking through everything for each call takes a second in a conversation of 1,500 calls.
+    returned: dict[str, ToolReturned] = {}
+    for event in transcript.events:
+        if isinstance(event, ToolReturned):
+            returned.setdefault(event.call_id, event)
     text, calls = "", list[ToolCall]()
     for event in (*transcript.events, None):
         if isinstance(event, ToolCalled):
@@ -62,7 +67,7 @@ def history(transcript: Transcript) -> tuple[PromptLine, ...]:
             continue
         if calls or text:
             lines.append(PromptLine("assistant", text, tuple(calls)))
-            results = (transcript.result_of(call.id) for call in calls)
+            results = (returned.get(call.id) for call in calls)
             lines += (PromptLine("tool", one.output, call_id=one.call_id) for one in results if one is not None)
             text, calls = "", []
         match event:

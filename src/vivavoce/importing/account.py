@@ -117,7 +117,7 @@ def text(node: Any, *path: str) -> str:
 
 
 def number(node: Any, *path: str) -> float | None:
-    """A number that can be reckoned with, or None: JSON can write some that are too large, and Python reads infinity."""
+    """A number that can be reckoned with, or None: some that JSON can write are too large, or read as infinity."""
     found = at(node, *path)
     usable = isinstance(found, int | float) and not isinstance(found, bool) and abs(found) < _HUGE
     return found if usable else None

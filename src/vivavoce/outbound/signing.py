@@ -1,27 +1,40 @@
-"""Signatures on what this server sends, and on what is sent to it: Ed25519 over ``timestamp|body`` (contract, 6.3)."""
+"""Signatures on what this server sends, and on what is sent to it: Ed25519 over ``timestamp|body`` (contract, 6.3).
+
+The library is imported with the first signature: it takes 7 MB, and many servers never sign anything.
+"""
 
 import base64
 import binascii
-
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from vivavoce.core.event import Millis
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 TOLERANCE_S = 300
 """How old a signed message may be, and how far ahead its clock, before it is refused."""
 
 
 class Signer:
-    """Signs with one private key, given as 32 bytes."""
+    """Signs with one private key; ``seed`` gives its 32 bytes."""
 
-    def __init__(self, seed: bytes) -> None:
-        self._key = Ed25519PrivateKey.from_private_bytes(seed)
+    def __init__(self, seed: Callable[[], bytes]) -> None:
+        self._seed = seed
+
+    @cached_property
+    def _key(self) -> "Ed25519PrivateKey":
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+        return Ed25519PrivateKey.from_private_bytes(self._seed())
 
     @property
     def public_key(self) -> str:
         """What a receiver needs to check a signature: 32 bytes in base64."""
+        from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
         return base64.b64encode(self._key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)).decode()
 
     def headers(self, prefix: str, body: bytes, now: Millis) -> dict[str, str]:
@@ -38,6 +51,9 @@ def signed(public_key: str, timestamp: str, signature: str, body: bytes, now: Mi
         return False
     if abs(now // 1000 - int(timestamp)) > TOLERANCE_S:
         return False
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
     try:
         key = Ed25519PublicKey.from_public_bytes(base64.b64decode(public_key, validate=True))
         key.verify(base64.b64decode(signature, validate=True), timestamp.encode() + b"|" + body)

@@ -9,7 +9,7 @@ from vivavoce.core.text import Text, TextStatus
 from vivavoce.engine.duties import TRIES
 from vivavoce.services import messaging
 from vivavoce.services.context import Context
-from vivavoce.services.errors import NotFound, Rejected
+from vivavoce.services.errors import Broken, NotFound, Rejected
 from vivavoce.services.messaging import Draft, Wish
 from vivavoce.storage import appointments, assistants, duties
 from vivavoce.storage.appointments import AppointmentFilter
@@ -87,7 +87,9 @@ async def _text(ctx: Context, duty: Duty, appointment: Appointment) -> None:
         )
         try:
             draft = await messaging.compose(ctx, duty.org, appointment.assistant_id, wish)
-        except (NotFound, Rejected) as failure:
+        except (NotFound, Rejected, Broken) as failure:
+            if isinstance(failure, Broken) and duty.attempts < TRIES:
+                raise
             reason = str(failure)
             await ctx.database.write(lambda tx: _change(tx, duty.org, failed(appointment, reason)))
             return

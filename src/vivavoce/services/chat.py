@@ -214,7 +214,7 @@ async def _keep(
         if rests:
             over = any(isinstance(event, Left) for event in events)
             closing.rested(ctx, tx, talk.org, talk.conversation.id, version, over=over)
-        elif not at.events or speaker is None:
+        elif speaker is None:
             # Also where no answer ever comes: the conversation must count as over some day.
             closing.waits(ctx, tx, talk.org, talk.conversation.id, version)
 

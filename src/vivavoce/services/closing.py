@@ -186,6 +186,7 @@ async def _report_on(ctx: Context, duty: Duty, found: _Over) -> None:
         if found.examined:
             # Before its conversation, which the finding locks: so does everybody, or they could wait for each other.
             runs.holder(tx, duty.subject, lock=True)
+        conversations.get(tx, duty.org, duty.subject, lock=True)
         # Finished together with what follows from it, or a worker that dies in between would have it follow twice.
         if not duties.finish(tx, duty) or len(conversations.get_transcript(tx, duty.subject).events) != len(
             state.transcript.events

@@ -21,7 +21,7 @@ from vivavoce.examination.tasks import InsightTask
 from vivavoce.services import deliveries
 from vivavoce.services.context import Context
 from vivavoce.services.errors import NotFound, Rejected
-from vivavoce.storage import assistants, conversations, duties, findings, insights
+from vivavoce.storage import assistants, conversations, duties, findings, insights, runs
 from vivavoce.storage.database import Tx
 from vivavoce.storage.duties import Duty, Wanted
 from vivavoce.storage.page import Page, Window
@@ -206,7 +206,14 @@ def _task(insight: Insight, variables: Mapping[str, Any], transcript: Transcript
 
 
 def _version(tx: Tx, org: str, asked: _Asked) -> Version | None:
-    """The version as it is kept, also of an assistant that was deleted softly meanwhile; None where it is gone."""
+    """The version as a run froze it or else as it is kept, also of an assistant that was deleted softly meanwhile; None
+    where it is gone."""
+    run_id = runs.holder(tx, asked.conversation_id)
+    frozen = runs.get_frozen(tx, run_id) if run_id else None
+    if frozen is not None and frozen.version is not None:
+        for one in (frozen.version, *frozen.others):
+            if one.id == asked.version_id:
+                return one
     known = assistants.get(tx, org, asked.assistant_id) or assistants.get(tx, org, asked.assistant_id, deleted=True)
     return assistants.get_version(tx, known.id, asked.version_id) if known else None
 

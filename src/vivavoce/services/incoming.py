@@ -258,7 +258,7 @@ def _settle(ctx: Context, tx: Tx, org: str, heard: Text, status: TextStatus, rea
     if words.strip():
         messaging.hand_over(ctx, tx, org, messaging.answer_to(ctx, current, words))
     if current.conversation_id:
-        if conversations.is_forgotten(tx, org, current.conversation_id):
+        if conversations.is_forgotten(tx, current.conversation_id):
             texts.forget(tx, org, current.conversation_id)
         following = texts.first_waiting(tx, org, current.conversation_id, REPLY)
         if following is not None:

@@ -163,8 +163,8 @@ def _check(insight: Insight) -> None:
         validators.validator_for(schema, default=Draft202012Validator).check_schema(dict(schema))
     except SchemaError as failure:
         raise Rejected(f"json_schema is no JSON Schema: {failure.message[:_TOLD]}", "json_schema") from failure
-    except (ValueError, TypeError, RecursionError, OverflowError) as failure:
-        # The last three are the library's, for a $schema that is no text and for patterns out of all proportion.
+    except (ValueError, TypeError, AttributeError, RecursionError, OverflowError) as failure:
+        # The last four are the library's, for a $schema that is no text and for patterns out of all proportion.
         raise Rejected(f"json_schema cannot be read: {str(failure)[:_TOLD]}", "json_schema") from failure
     kinds = schema.get("type", "object")
     if kinds != "object" and "object" not in kinds:

@@ -8,7 +8,7 @@ from vivavoce.assistant.variables import as_text, merge, system_variables
 from vivavoce.core.assistant import Assistant, Version
 from vivavoce.core.library import SharedTool
 from vivavoce.core.scenario import Medium
-from vivavoce.core.tool import WebhookTool
+from vivavoce.core.tool import HandoffTool, WebhookTool
 from vivavoce.services.assistants import Check, checked
 from vivavoce.services.context import Context
 from vivavoce.services.errors import NotFound, Rejected
@@ -55,11 +55,22 @@ async def update(
         before = _get(tx, org, tool_id, lock=True)
         tool = replace(change(before), id=before.id, created_at=before.created_at)
         tools.put(tx, org, tool)
-        for assistant_id, version in tools.users(tx, org, tool_id):
+        users = tools.users(tx, org, tool_id)
+        for assistant_id, version in users:
             check(assistant_id, tools.completed(tx, org, version))
+        known = set(_heirs(before))
+        gone = [id_ for id_ in _heirs(tool) if id_ not in known and assistants.get(tx, org, id_) is None]
+        if users and gone:
+            raise Rejected(f"There is no assistant {gone[0]!r} to hand over to.", tool.type)
         return tool
 
     return await ctx.database.write(work)
+
+
+def _heirs(tool: SharedTool) -> tuple[str, ...]:
+    """The assistants that it hands over to."""
+    handing = tool.tool
+    return tuple(target.assistant_id for target in handing.targets) if isinstance(handing, HandoffTool) else ()
 
 
 async def delete(ctx: Context, org: str, tool_id: str) -> None:

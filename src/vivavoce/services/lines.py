@@ -13,6 +13,7 @@ from vivavoce.models.resolve import SCRIPTED
 from vivavoce.models.scripted import problems
 from vivavoce.services import casting, openings
 from vivavoce.services.context import Context
+from vivavoce.services.errors import NotFound
 from vivavoce.services.minds import Minds
 from vivavoce.services.tooling import toolbox
 from vivavoce.storage import conversations
@@ -86,14 +87,17 @@ async def _opening(ctx: Context, frozen: Frozen, version: Version) -> Opening:
     found = await ctx.database.read(lambda tx: conversations.get(tx, frozen.org, run.conversation_id))
     if found is None:
         raise LeaseLost(run.id)
-    opened = await openings.opened(
-        ctx,
-        frozen.org,
-        version,
-        found,
-        medium=frozen.scenario.medium,
-        agent_target=frozen.scenario.target,
-        user_target=None,
-        given=frozen.scenario.variables,
-    )
+    try:
+        opened = await openings.opened(
+            ctx,
+            frozen.org,
+            version,
+            found,
+            medium=frozen.scenario.medium,
+            agent_target=frozen.scenario.target,
+            user_target=None,
+            given=frozen.scenario.variables,
+        )
+    except NotFound as failure:  # deleted with its test, in this very moment
+        raise LeaseLost(run.id) from failure
     return opened.opening or Opening({})

@@ -154,7 +154,8 @@ async def _ask(ctx: Context, org: str, server: McpServer | None, timeout_s: floa
     known: dict[str, str] = {}
     try:
         endpoint, known = await _endpoint(ctx, org, server)
-        return await mcp.get_tools(ctx.outbound, endpoint, timeout_s)
+        told = await mcp.get_tools(ctx.outbound, endpoint, timeout_s)
+        return tuple(replace(tool, description=hidden(tool.description, known)) for tool in told)
     except Failed as failure:
         return Failed(hidden(str(failure), known))
 

@@ -140,13 +140,15 @@ async def _words(ctx: Context, org: str, draft: Draft, transcript: Transcript) -
 def keep(ctx: Context, tx: Tx, org: str, draft: Draft, *, sends: bool = True) -> Text:
     """Write the draft down; ``sends`` has it sent when the transaction is done: whoever calls wakes the duties then.
 
-    Raises ``Busy`` where somebody else writes to the same conversation at this moment.
+    Raises ``Busy`` where somebody else writes to the same conversation at this moment, or where it ended meanwhile.
     """
     wish = draft.wish
     if not draft.begins:
         current = conversations.get(tx, org, draft.conversation.id, lock=True)
         if current is None:
             raise NotFound("conversation", draft.conversation.id)
+        if current.ended_at is not None:
+            raise Busy("This conversation ended while the message was written.")
     elif not wish.anew:
         # Somebody else may have begun it meanwhile.
         current = _running(ctx, tx, org, draft.version.assistant_id, wish, lock=True)
@@ -286,7 +288,7 @@ def _note(tx: Tx, org: str, gone: Text) -> Text | None:
     if gone.provider_id and texts.of_provider(tx, org, gone.provider_id) is not None:
         gone = replace(gone, provider_id=None)  # the carrier named two messages alike
     texts.put(tx, org, gone)
-    if gone.conversation_id and conversations.is_forgotten(tx, org, gone.conversation_id):
+    if gone.conversation_id and conversations.is_forgotten(tx, gone.conversation_id):
         texts.forget(tx, org, gone.conversation_id)
     return gone
 

@@ -84,9 +84,9 @@ def forget(tx: Tx, conversation_id: str) -> None:
     tx.execute(update(conversations).where(conversations.c.id == conversation_id).values(opening=None))
 
 
-def is_forgotten(tx: Tx, org: str, conversation_id: str) -> bool:
+def is_forgotten(tx: Tx, conversation_id: str) -> bool:
     """Whether it is over and nothing of what was said is left."""
-    query = select(conversations.c.ended_at).where(conversations.c.org == org, conversations.c.id == conversation_id)
+    query = select(conversations.c.ended_at).where(conversations.c.id == conversation_id)
     said = select(events.c.turn).where(events.c.conversation_id == conversation_id).limit(1)
     return tx.execute(query).scalar_one_or_none() is not None and tx.execute(said).first() is None
 
@@ -112,8 +112,9 @@ def rows_of(conversation_id: str, first_turn: int, new: Sequence[Event]) -> list
 
 
 def append(tx: Tx, conversation_id: str, new: Sequence[Event], at: Millis, *, turn: int | None = None) -> None:
-    """Write events behind those that are there; ``turn`` is how many there should be, where whoever writes knows. Raises
-    ``TurnTaken``, also where it is wrong about that; the transaction is then of no more use."""
+    """Write events behind those that are there; ``turn`` is how many there should be, where whoever writes knows.
+
+    Raises ``TurnTaken``, also where it is wrong about that; the transaction is then of no more use."""
     last = select(func.max(events.c.turn)).where(events.c.conversation_id == conversation_id)
     first = tx.execute(last).scalar_one()
     free = 0 if first is None else first + 1

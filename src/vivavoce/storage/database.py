@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 Tx = Connection
@@ -38,6 +38,9 @@ PATIENCE_S = 30.0
 
 DatabaseFailure = SQLAlchemyError
 """Whatever the database refuses or fails at."""
+DatabaseAway = (OperationalError, InterfaceError)
+"""It does not answer, or cannot do anything just now (locked, out of space): none of the request's fault, and worth
+trying again."""
 
 
 class DatabaseUnreachable(Exception):

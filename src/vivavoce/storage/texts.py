@@ -9,6 +9,7 @@ from sqlalchemy.exc import IntegrityError
 
 from vivavoce.core.scenario import Medium
 from vivavoce.core.text import Direction, Text, TextStatus
+from vivavoce.outbound.answer import storable
 from vivavoce.storage.database import Tx
 from vivavoce.storage.page import Page, Window, fetch_page
 from vivavoce.storage.tables import conversations, duties, keys, texts
@@ -55,9 +56,9 @@ def add(tx: Tx, org: str, text: Text) -> None:
                 medium=text.medium.value,
                 sender=text.sender,
                 recipient=text.recipient,
-                body=text.body,
+                body=storable(text.body),
                 status=text.status.value,
-                reason=text.reason,
+                reason=storable(text.reason),
                 provider_id=text.provider_id,
                 created_at=text.created_at,
             )
@@ -94,7 +95,7 @@ def get_page(tx: Tx, org: str, wanted: TextFilter, window: Window) -> Page[Text]
 
 def put(tx: Tx, org: str, text: Text) -> None:
     """Overwrite what may change of a text message: its conversation, its status and the provider's id."""
-    values = {"conversation_id": text.conversation_id, "status": text.status.value, "reason": text.reason}
+    values = {"conversation_id": text.conversation_id, "status": text.status.value, "reason": storable(text.reason)}
     mine = (texts.c.org == org, texts.c.id == text.id)
     tx.execute(update(texts).where(*mine).values(**values, provider_id=text.provider_id))
 

@@ -35,6 +35,8 @@ SUBMITTED = "Submitted"
 """What the model is told of a call that goes on without it (contract, section 3)."""
 
 _BODILESS = ("GET", "HEAD")
+_LEAD = re.compile(r"\{\{\{?[^{}#/][^{}]*\}?\}\}|[^/?#]*//[^/?#]*")
+_TAG_OR_SECTION = re.compile(r"(\{\{#.*?\{\{/[^{}]*\}\})|\{\{\{?[^{}]*\}?\}\}", re.DOTALL)
 _PLACEHOLDER = re.compile(r"(?<!\{)\{([^{}]+)\}(?!\})")
 
 
@@ -150,7 +152,7 @@ def _url(tool: WebhookTool, arguments: Mapping[str, Any], fill: Fill) -> str:
             raise Unusable(f"its address needs a value for {name}")
         return quote(text, safe="", errors="replace")
 
-    url = _PLACEHOLDER.sub(placed, fill(tool.url))
+    url = _PLACEHOLDER.sub(placed, _address(tool.url, fill))
     fixed = {name for name, _ in parse_qsl(_query_of(url), keep_blank_values=True)}
     hidden_names = fixed | set(tool.preset_query)
     asked = property_schemas(tool.query_parameters)
@@ -162,6 +164,19 @@ def _url(tool: WebhookTool, arguments: Mapping[str, Any], fill: Fill) -> str:
         return url
     base, hash_, fragment = url.partition("#")
     return base + ("&" if "?" in base else "?") + urlencode(pairs, quote_via=quote, errors="replace") + hash_ + fragment
+
+
+def _address(template: str, fill: Fill) -> str:
+    """The template with variables filled in. Behind the host they are percent-encoded: a caller may have chosen their
+    values, and must not choose another resource with them."""
+    lead = _LEAD.match(template)
+    begin = lead.end() if lead else 0
+
+    def encoded(tag: re.Match[str]) -> str:
+        filled = fill(tag[0])
+        return filled if tag[1] or filled == tag[0] else quote(filled, safe="", errors="replace")
+
+    return fill(template[:begin]) + _TAG_OR_SECTION.sub(encoded, template[begin:])
 
 
 def _query_of(url: str) -> str:

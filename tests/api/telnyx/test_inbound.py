@@ -24,7 +24,7 @@ from vivavoce.storage.texts import TextFilter
 __all__ = ["ctx", "hand"]
 
 AGENT, USER = "+15550100001", "+15550100002"
-CARRIER = Signer(b"the carrier's key, 32 bytes long")
+CARRIER = Signer(lambda: b"the carrier's key, 32 bytes long")
 ECHO = 'on hear /(.+)/: say "You said $1."'
 
 
@@ -85,7 +85,7 @@ async def test_what_is_not_signed_by_the_carrier_is_refused(served: Served) -> N
         {**good, "telnyx-timestamp": str(NOW // 1000 + 1)},
         signed(body + b" "),
         signed(body, NOW - 301_000),
-        Signer(bytes(32)).headers("telnyx_", body, NOW),
+        Signer(lambda: bytes(32)).headers("telnyx_", body, NOW),
     ):
         answer = await client.post("/", content=body, headers=headers)
         assert answer.status_code == 403

@@ -140,6 +140,13 @@ def test_scopes_that_are_none(name: str, text: str) -> None:
     assert (refused.value.problem.status, refused.value.problem.code) == (400, "10015")
 
 
+@pytest.mark.parametrize("name", ["metadata.assistant_id", "metadata[assistant_id]"])
+def test_a_scope_is_blamed_under_the_name_that_was_sent(name: str) -> None:
+    with pytest.raises(Refused) as error:
+        parse_scope([(name, "x")])
+    assert error.value.problem.pointer == f"/query/{name}"
+
+
 def test_a_row_has_its_values_and_its_count() -> None:
     fields = (Field("score"), Field("assistant_id", metadata=True))
     assert dump_tally((Tally((3, None), 2),), fields) == {

@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from vivavoce import __version__
+from vivavoce.api.gate import AWAY
 from vivavoce.api.idempotency import BodyTooLarge, KeyInFlight, KeyMalformed, KeyReused
 from vivavoce.api.telnyx import (
     assistants,
@@ -35,6 +36,7 @@ from vivavoce.api.telnyx.wire.secrets import refusal
 from vivavoce.services.context import Context
 from vivavoce.services.errors import Broken, Busy, NotFound, Rejected
 from vivavoce.services.secrets import IdentifierTaken
+from vivavoce.storage.database import DatabaseAway
 
 POINTERS = {"version_id": "/destination_version_id", "flow": "/conversation_flow"}
 """Where in this API's requests the parts stand that a service may refuse, where it is not under their own name."""
@@ -115,6 +117,7 @@ def application(context: Context, submit: Submit) -> FastAPI:
         KeyReused,
         KeyInFlight,
         BodyTooLarge,
+        *DatabaseAway,
     ):
         app.add_exception_handler(kind, failed)
     return app
@@ -147,6 +150,8 @@ def _problem(error: Exception) -> Problem:
             return problem(422, str(error), pointer="/identifier", code="10012")
         case Broken():
             return problem(503, str(error))
+        case _ if isinstance(error, DatabaseAway):
+            return problem(503, AWAY)
         case KeyMalformed():
             return problem(400, str(error), pointer=IDEMPOTENCY_POINTER)
         case KeyReused():

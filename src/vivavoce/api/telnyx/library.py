@@ -53,7 +53,7 @@ async def get_page(
     name: Annotated[Exactly, Query(alias="filter[name]")] = None,
 ) -> JSONResponse:
     """A page of shared tools, newest first; ``filter[name]`` is the display name."""
-    found = await library.get_page(ctx, org, page, type_=type, name=name)
+    found = await library.get_page(ctx, org, page, type_=type or None, name=name or None)
     return JSONResponse(paged([dump_shared(one) for one in found.items], found.total, page))
 
 

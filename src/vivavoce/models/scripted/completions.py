@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import Any
 
 from vivavoce.core.model import Prompt, PromptLine, Reply, ToolSpec
-from vivavoce.models.messages import calls_in, encode, read_completion, to_wire
+from vivavoce.models.messages import encode, read_completion, to_wire
 from vivavoce.models.scripted.model import NAME, pieces_of
 
 OTHER_WORDINGS: Mapping[str, Any] = MappingProxyType(
@@ -24,9 +24,11 @@ OTHER_WORDINGS: Mapping[str, Any] = MappingProxyType(
 def read_request(body: Mapping[str, Any]) -> Prompt:
     """The messages and functions of a request. Raises ``messages.Garbage`` where a tool call in them makes no sense."""
     lines: list[PromptLine] = []
+    calls = 0
     for message in body["messages"]:
         # A message of the assistant is what an answer would hold, and other roles have less.
-        read = read_completion({"choices": [{"message": message}]}, calls_in(Prompt(tuple(lines))))
+        read = read_completion({"choices": [{"message": message}]}, calls)
+        calls += len(read.calls)
         called = message.get("tool_call_id")
         lines.append(PromptLine(message["role"], read.text, read.calls, called if isinstance(called, str) else ""))
     functions = [tool["function"] for tool in body.get("tools", ())] if body.get("tool_choice") != "none" else []

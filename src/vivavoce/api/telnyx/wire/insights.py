@@ -173,12 +173,14 @@ def parse_scope(query: Iterable[tuple[str, str]]) -> core.Filter:
     """Which answers are counted: ``created_at=op.value`` and ``metadata.key=op.value``, also as ``metadata[key]``, any
     number of them. Raises ``Refused`` (400/10015)."""
     wanted: list[tuple[str, str]] = []
+    sent_as: dict[str, str] = {}
     for name, text in query:
         if name == "created_at":
             wanted.append((name, text))
         elif found := _METADATA.fullmatch(name):
             wanted.append((f"metadata->{found['dotted'] or found['boxed']}", text))
-    return filters.parse_filter(wanted)
+            sent_as[wanted[-1][0]] = name
+    return filters.parse_filter(wanted, sent_as)
 
 
 def dump_tally(tallies: Sequence[Tally], fields: Sequence[core.Field]) -> dict[str, Any]:
