@@ -132,6 +132,7 @@ async def test_arguments_that_are_no_object_are_asked_for_again(
     [
         (calling("[1]"), "not a JSON object"),
         (calling("{broken"), "not a JSON object"),
+        (calling('{"a":' * 120 + "1" + "}" * 120), "nested too deeply"),
         (completion({"tool_calls": [{"function": {"arguments": "{}"}}]}), "without a name"),
         ({"kind": "garbage", "content_type": "application/json", "body": '{"choices": []}'}, "no choices"),
         ({"kind": "garbage", "content_type": "application/json", "body": '{"choices": [{}]}'}, "no message"),

@@ -275,3 +275,9 @@ def test_a_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> N
 def test_pydantic_ai_is_not_imported_until_it_is_needed() -> None:
     code = "import sys, vivavoce.models.resolve; sys.exit('pydantic_ai' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+async def test_arguments_that_could_not_be_kept_are_asked_for_again() -> None:
+    bad = ModelResponse(parts=[ToolCallPart("find", '{"a":' * 120 + "1" + "}" * 120)])
+    with pytest.raises(ModelFailure, match="nested too deeply"):
+        await OtherModel(FunctionModel(playing(bad, bad)), name="acme/one").reply(HELLO)

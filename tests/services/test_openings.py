@@ -14,6 +14,7 @@ from tests.support.store import NOW, ORG, Hand, a_conversation, a_version, said
 from vivavoce.assistant.variables import render
 from vivavoce.core.assistant import Opener, Templating, Version
 from vivavoce.core.conversation import Conversation, Opening
+from vivavoce.core.depth import MAX_DEPTH
 from vivavoce.core.event import Speaker
 from vivavoce.core.scenario import Medium
 from vivavoce.outbound.fetch import open_session
@@ -166,7 +167,7 @@ GARBAGE: dict[str, Reply] = {
     "a list": always([{"dynamic_variables": {"name": "x"}}]),
     "null": always(None),
     "not a number": lambda _: web.Response(text='{"dynamic_variables": {"name": NaN}}'),
-    "too deep": always({"dynamic_variables": {"name": nested(openings.MAX_DEPTH - 1)}}),
+    "too deep": always({"dynamic_variables": {"name": nested(MAX_DEPTH - 1)}}),
     "much too deep": lambda _: web.Response(text='{"dynamic_variables": ' + "[" * 100_000),
     "too much": always({"dynamic_variables": {"name": "x" * openings.MAX_ANSWER}}),
     "rule 6.3: a flat object": always({"name": "x"}),
@@ -194,7 +195,7 @@ async def test_all_parts_of_an_answer_are_optional(
 
 
 async def test_a_variable_as_deep_as_can_be_is_read_back(ctx: Context) -> None:
-    shallow = nested(openings.MAX_DEPTH - 2)
+    shallow = nested(MAX_DEPTH - 2)
     conversation = await started(ctx, always({"dynamic_variables": {"name": shallow}}))
     assert variables(await conversations.retrieve(ctx, ORG, conversation.id))["name"] == shallow
 

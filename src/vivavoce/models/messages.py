@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import pydantic_core
 
+from vivavoce.core.depth import shallow
 from vivavoce.core.event import ToolCall
 from vivavoce.core.model import Prompt, PromptLine
 
@@ -218,7 +219,7 @@ def _call(call: Mapping[str, Any], number: int) -> ToolCall:
 
 def _arguments(name: str, arguments: Any) -> dict[str, Any]:
     if isinstance(arguments, dict):
-        return cast("dict[str, Any]", arguments)
+        return checked(name, cast("dict[str, Any]", arguments))
     if arguments is None or (isinstance(arguments, str) and not arguments.strip()):
         return {}  # how some servers call a tool that takes nothing
     value: Any = None
@@ -229,7 +230,14 @@ def _arguments(name: str, arguments: Any) -> dict[str, Any]:
             value = None
     if not isinstance(value, dict):
         raise Garbage(f"the arguments of its call of {name!r} are not a JSON object")
-    return cast("dict[str, Any]", value)
+    return checked(name, cast("dict[str, Any]", value))
+
+
+def checked(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Arguments that can be kept. Raises ``Garbage`` where they are nested too deeply."""
+    if not shallow(arguments):
+        raise Garbage(f"the arguments of its call of {name!r} are nested too deeply")
+    return arguments
 
 
 def _mended(value: Any) -> Any:

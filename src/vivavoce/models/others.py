@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from vivavoce.core.depth import shallow
 from vivavoce.core.event import ToolCall
 from vivavoce.core.model import Answer, ModelFailure, Prompt, PromptLine, Reply, Trouble
 from vivavoce.models.messages import encode, mend
@@ -208,6 +209,8 @@ class OtherModel:
                     raise self._garbled(
                         f"the arguments of its call of {part.tool_name!r} are not a JSON object"
                     ) from None
+                if not shallow(arguments):
+                    raise self._garbled(f"the arguments of its call of {part.tool_name!r} are nested too deeply")
                 calls.append(ToolCall(part.tool_call_id, part.tool_name, arguments))
         return Reply(mend(text), tuple(calls), tally.usage(self._name))
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, cast
 
+from vivavoce.core.depth import shallow
 from vivavoce.outbound.fetch import Fetched
 
 _CHARSET = re.compile(r"charset=\"?([\w.:-]+)", re.IGNORECASE)
@@ -31,9 +32,12 @@ def parsed(written: str | bytes) -> Any:
     """Text as JSON. Raises ``ValueError`` where it is none, holds a number beyond what JSON can write, or is
     nested too deeply to be handled."""
     try:
-        return _storable_json(json.loads(written, parse_constant=_finite, parse_float=_finite))
+        found = json.loads(written, parse_constant=_finite, parse_float=_finite)
+        if not shallow(found):
+            raise ValueError("nested too deeply")
     except RecursionError:
         raise ValueError("nested too deeply") from None
+    return _storable_json(found)
 
 
 def storable(text: str) -> str:

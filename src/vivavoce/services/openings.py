@@ -14,6 +14,7 @@ import structlog
 from vivavoce.assistant.variables import as_text, merge
 from vivavoce.core.assistant import Opener, Version
 from vivavoce.core.conversation import Conversation, Opening
+from vivavoce.core.depth import shallow
 from vivavoce.core.query import Malformed, pairs, parse
 from vivavoce.core.scenario import Medium
 from vivavoce.core.times import iso
@@ -30,8 +31,6 @@ from vivavoce.storage.database import Tx
 EVENT = "assistant.initialization"
 MAX_ANSWER = 256 * 1024
 """Bytes of a webhook's answer."""
-MAX_DEPTH = 64
-"""How deep a variable may be nested; what is stored must be readable again."""
 MOST_REMEMBERED = 10
 """How many earlier conversations are told of at most: the first that the query finds."""
 MOST_INSIGHTS = 100
@@ -217,7 +216,7 @@ def _told(answer: Any) -> _Told:
         raise _Unusable("its answer is not a JSON object")
     if parts and not any(name in parts for name in known):
         raise _Unusable("its answer has none of the keys that are known here")
-    if not _shallow(answer, MAX_DEPTH):
+    if not shallow(answer):
         raise _Unusable("its answer is nested too deeply")
     if parts.get("encrypted_dynamic_variables"):
         log.warning("encrypted variables of a webhook are left out: this server has no key for them")
@@ -233,13 +232,6 @@ def _told(answer: Any) -> _Told:
 
 def _object(value: Any) -> Mapping[str, Any] | None:
     return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else None
-
-
-def _shallow(value: Any, levels: int) -> bool:
-    if not isinstance(value, dict | list):
-        return True
-    inner = cast("dict[str, Any]", value).values() if isinstance(value, dict) else cast("list[Any]", value)
-    return levels > 0 and all(_shallow(each, levels - 1) for each in inner)
 
 
 # memory
