@@ -202,7 +202,6 @@ LOOKS: dict[str, Look] = {
     "findings.get": lambda tx, org, of: findings.get(tx, org, of.finding.id),
     "findings.get locked": lambda tx, org, of: findings.get(tx, org, of.finding.id, lock=True),
     "findings.get_page": lambda tx, org, of: findings.get_page(tx, org, of.conversation.id, WINDOW).items,
-    "findings.latest": lambda tx, org, of: findings.latest(tx, org, of.conversation.id),
     "findings.get_results": lambda tx, org, of: [
         result
         for result, _ in findings.get_results(tx, org, Filter(), None, 50)

@@ -16,7 +16,6 @@ from vivavoce.models.transport import Transport
 from vivavoce.services import secrets
 from vivavoce.services.context import Context
 from vivavoce.services.errors import Broken, Rejected
-from vivavoce.storage.seal import Unreadable
 
 log = structlog.get_logger(__name__)
 
@@ -103,10 +102,7 @@ async def _way(ctx: Context, org: str, model: str | None, key_ref: str | None) -
     """Where the request goes, and what the model is called there; None is the scripted model."""
     key = ""
     if key_ref is not None:
-        try:
-            key = await secrets.require(ctx, org, key_ref, "api_key_ref")
-        except Unreadable as failure:
-            raise Broken(f"The integration secret {key_ref!r} cannot be read: {failure}") from failure
+        key = await secrets.require(ctx, org, key_ref, "api_key_ref")
     try:
         return ctx.models.relay(model, key=key)
     except ModelFailure as failure:

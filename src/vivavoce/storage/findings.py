@@ -77,13 +77,6 @@ def get_page(tx: Tx, org: str, conversation_id: str, window: Window) -> Page[Fin
     return Page(tuple(_finding(row, results) for row in rows), total, window)
 
 
-def latest(tx: Tx, org: str, conversation_id: str) -> str | None:
-    """The id of a conversation's newest finding, or None."""
-    mine = (findings.c.org == org, findings.c.conversation_id == conversation_id)
-    query = select(findings.c.id).where(*mine).order_by(findings.c.created_at.desc(), findings.c.id.desc()).limit(1)
-    return tx.execute(query).scalar_one_or_none()
-
-
 def get_results(
     tx: Tx, org: str, wanted: Filter, insight_id: str | None, most: int
 ) -> list[tuple[str, Mapping[str, str]]]:
