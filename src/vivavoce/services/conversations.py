@@ -11,7 +11,7 @@ from vivavoce.core.transcript import Transcript
 from vivavoce.services.context import Context
 from vivavoce.services.errors import Busy, NotFound, Rejected
 from vivavoce.services.variables import is_noted
-from vivavoce.storage import conversations, runs
+from vivavoce.storage import conversations, runs, texts
 from vivavoce.storage.conversations import TurnTaken
 from vivavoce.storage.database import Tx
 
@@ -78,7 +78,8 @@ async def update(
 
 
 async def delete(ctx: Context, org: str, conversation_id: str) -> None:
-    """Remove a conversation and all that was said in it. Raises ``NotFound``, and ``Rejected`` while a run needs it."""
+    """Remove a conversation and all that was said in it, its text messages in the inbox included (that they went is
+    kept). Raises ``NotFound``, and ``Rejected`` while a run needs it."""
 
     def work(tx: Tx) -> None:
         _get(tx, org, conversation_id, lock=True)
@@ -86,6 +87,7 @@ async def delete(ctx: Context, org: str, conversation_id: str) -> None:
         run = runs.get(tx, org, run_id) if run_id else None
         if run is not None and not run.status.final:
             raise Rejected("This conversation belongs to a test run that is not finished.", "conversation_id")
+        texts.forget(tx, org, conversation_id)
         conversations.drop(tx, org, conversation_id)
 
     await ctx.database.write(work)

@@ -85,10 +85,10 @@ def forget(tx: Tx, conversation_id: str) -> None:
 
 
 def is_forgotten(tx: Tx, conversation_id: str) -> bool:
-    """Whether it is over and nothing of what was said is left."""
-    query = select(conversations.c.ended_at).where(conversations.c.id == conversation_id)
+    """Whether it is over and nothing of what was said is left, or it was deleted."""
+    row = tx.execute(select(conversations.c.ended_at).where(conversations.c.id == conversation_id)).first()
     said = select(events.c.turn).where(events.c.conversation_id == conversation_id).limit(1)
-    return tx.execute(query).scalar_one_or_none() is not None and tx.execute(said).first() is None
+    return row is None or (row.ended_at is not None and tx.execute(said).first() is None)
 
 
 def drop(tx: Tx, org: str, conversation_id: str) -> bool:
