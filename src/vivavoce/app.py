@@ -110,7 +110,6 @@ async def house(settings: Settings) -> AsyncGenerator[House]:
             secrets.SystemRandom().random,
             settings.import_urls,
             settings.embedding_model,
-            settings.public_url.rstrip("/"),
         )
         stack.push_async_callback(context.background.close)
         stack.push_async_callback(duties.stop)

@@ -53,7 +53,6 @@ class Settings(BaseSettings):
     messenger_public_key: str = ""
     import_urls: dict[str, str] = {}
     embedding_model: str | None = None
-    public_url: str = ""
 
     allow_networks: Annotated[tuple[str, ...], NoDecode] = ()
     numbers: dict[str, str] = {}

@@ -31,8 +31,7 @@ class Context:
     """``outbound`` makes guarded requests to addresses that users name; ``numbers`` maps phone numbers and SIP
     addresses to assistants. ``wake`` tells whoever does duties that new ones were committed; ``draw`` gives a random
     number from 0 up to 1. ``import_urls`` are where the providers are from which assistants can be imported, by their
-    names; ``public_url`` is where the world reaches this server, empty where nobody said. ``background`` does what
-    tools do not wait for."""
+    names; ``background`` does what tools do not wait for."""
 
     database: Database
     journal: Journal
@@ -50,6 +49,5 @@ class Context:
     draw: Callable[[], float]
     import_urls: Mapping[str, str] = field(default_factory=dict[str, str])
     embedding_model: str | None = None
-    public_url: str = ""
     background: Background = field(default_factory=Background)
     dialer: Dialer = field(default_factory=NoCarrier)
