@@ -4,8 +4,8 @@ import asyncio
 import re
 import socket
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Mapping
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Literal, NoReturn
 
@@ -154,7 +154,7 @@ async def fetch(
     target = vetted(session.guard, url)
     _check_head(method, headers)
     began = session.ticks()
-    try:
+    with _told_plainly(url, timeout_s):
         async with (
             asyncio.timeout(timeout_s),
             session.client.request(method, target, headers=headers, data=body, allow_redirects=False) as answer,
@@ -162,12 +162,6 @@ async def fetch(
             content = await _read(answer, max_bytes, target)
             took_ms = round((session.ticks() - began) * 1000)
             return Fetched(answer.status, {k.lower(): v for k, v in answer.headers.items()}, content, took_ms)
-    except TimeoutError:
-        raise _too_late(url, timeout_s) from None
-    except aiohttp.InvalidURL:
-        raise Refused("this URL's host is not written in the usual form") from None
-    except (aiohttp.ClientError, OSError) as error:
-        _give_up(error, url)
 
 
 async def begin(
@@ -184,35 +178,34 @@ async def begin(
     target = vetted(session.guard, url)
     _check_head(method, headers)
     timeout = aiohttp.ClientTimeout(total=timeout_s)
-    try:
+    with _told_plainly(url, timeout_s):
         answer = await session.client.request(
             method, target, headers=headers, data=body, allow_redirects=False, timeout=timeout
         )
-    except TimeoutError:
-        raise _too_late(url, timeout_s) from None
-    except aiohttp.InvalidURL:
-        raise Refused("this URL's host is not written in the usual form") from None
-    except (aiohttp.ClientError, OSError) as error:
-        _give_up(error, url)
 
     async def pieces() -> AsyncIterator[bytes]:
         left = max_bytes
-        try:
+        with _told_plainly(url, timeout_s):
             async for piece in answer.content.iter_any():
                 left -= len(piece)
                 if left < 0:
                     raise _too_large(url, max_bytes)
                 yield piece
-        except TimeoutError:
-            raise _too_late(url, timeout_s) from None
-        except (aiohttp.ClientError, OSError) as error:
-            _give_up(error, url)
 
     return Begun(answer.status, {k.lower(): v for k, v in answer.headers.items()}, pieces(), answer.close)
 
 
-def _too_late(url: str, timeout_s: float) -> Unreachable:
-    return Unreachable("timeout", f"no answer from {shown(url)} within {timeout_s:g} seconds")
+@contextmanager
+def _told_plainly(url: str, timeout_s: float) -> Generator[None]:
+    """Whatever the client's failures are called, ``Refused`` and ``Unreachable`` is what comes out."""
+    try:
+        yield
+    except TimeoutError:
+        raise Unreachable("timeout", f"no answer from {shown(url)} within {timeout_s:g} seconds") from None
+    except aiohttp.InvalidURL:
+        raise Refused("this URL's host is not written in the usual form") from None
+    except (aiohttp.ClientError, OSError) as error:
+        _give_up(error, url)
 
 
 def _too_large(url: str, max_bytes: int) -> Unreachable:

@@ -12,7 +12,7 @@ from vivavoce.core.event import Ending, Event, Left, Message, Speaker
 from vivavoce.core.model import ModelFailure
 from vivavoce.core.scenario import Medium
 from vivavoce.core.transcript import Transcript
-from vivavoce.services import casting, closing, messaging, openings, rollouts
+from vivavoce.services import casting, closing, messaging, openings, rollouts, threads
 from vivavoce.services.assistants import cast
 from vivavoce.services.context import Context
 from vivavoce.services.errors import Broken, Busy, NotFound, Rejected
@@ -66,7 +66,7 @@ async def begin(ctx: Context, org: str, assistant_id: str, conversation_id: str)
         if assistant is None:
             raise NotFound("assistant", assistant_id)
         conversation = conversations.get(tx, org, conversation_id)
-        owner = conversation.metadata.get("assistant_id", assistant_id) if conversation else ""
+        owner = conversation.metadata.get(threads.ASSISTANT, assistant_id) if conversation else ""
         if conversation is None or owner != assistant_id:
             raise NotFound("conversation", conversation_id)
         if runs.holds(tx, conversation_id):
@@ -75,15 +75,11 @@ async def begin(ctx: Context, org: str, assistant_id: str, conversation_id: str)
             raise Rejected("The assistant is disabled in this conversation (metadata ai_disabled).", "conversation_id")
         if conversations.get_transcript(tx, conversation_id).ending not in GOES_ON:
             raise Rejected(OVER, "conversation_id")
-        named = conversation.metadata.get("assistant_version_id")
-        if named:
-            # Drawn once: where it is gone main goes on, and nobody draws again.
-            version = assistants.get_version(tx, assistant_id, named) or assistant.main
+        known = conversation.metadata
+        if known.get(threads.VERSION):  # drawn once: where it is gone main goes on, and nobody draws again
+            version = threads.version_of(tx, assistant, conversation)
         else:
-            target = conversation.metadata.get(f"{assistant.main.templating.prefix}end_user_target")
-            version = rollouts.chosen(
-                ctx, tx, org, assistant, user_target=target, metadata=conversation.metadata, draw=draw
-            )
+            version = rollouts.chosen(ctx, tx, org, assistant, user_target=None, metadata=known, draw=draw)
         return Talk(org, conversation, version)
 
     talk = await ctx.database.read(look_up)
@@ -119,22 +115,9 @@ def _current(tx: Tx, talk: Talk) -> tuple[Talk, Transcript]:
     if conversation is None:
         raise NotFound("conversation", id_)
     # Whoever spoke first drew the version for everybody.
-    named = conversation.metadata.get("assistant_version_id", talk.version.id)
+    named = conversation.metadata.get(threads.VERSION, talk.version.id)
     version = assistants.get_version(tx, talk.version.assistant_id, named) if named != talk.version.id else None
     return Talk(talk.org, conversation, version or talk.version), conversations.get_transcript(tx, id_)
-
-
-async def speak_first(ctx: Context, talk: Talk) -> str:
-    """What the assistant says before anybody said anything: its greeting, or what its model opens with.
-
-    Raises as ``reply`` does.
-    """
-    async with ctx.turns.of(talk.conversation.id):
-        talk, transcript = await ctx.database.read(lambda tx: _current(tx, talk))
-        if transcript.events:
-            raise Rejected("This conversation has begun already.", "conversation_id")
-        await _keep(ctx, talk, (), at=transcript, first=True)
-        return await _answer(ctx, talk, transcript, None)
 
 
 async def _answer(ctx: Context, talk: Talk, transcript: Transcript, listener: Listener | None) -> str:

@@ -17,12 +17,12 @@ from vivavoce.core.event import Ending, Event, HandedOver, Left, Millis
 from vivavoce.core.model import ModelFailure
 from vivavoce.core.tool import ToolMock
 from vivavoce.core.transcript import Transcript
-from vivavoce.services import findings
+from vivavoce.services import findings, threads
 from vivavoce.services.assistants import cast
 from vivavoce.services.context import Context
 from vivavoce.services.minds import Minds
 from vivavoce.services.tooling import toolbox
-from vivavoce.storage import assistants, conversations, duties, runs, texts
+from vivavoce.storage import conversations, duties, runs, texts
 from vivavoce.storage.database import Tx
 from vivavoce.storage.duties import Duty, Wanted
 
@@ -230,10 +230,8 @@ def _look_up(tx: Tx, org: str, conversation_id: str) -> _Over | None:
     if frozen is not None:
         held = frozen.cast
         return _Over(conversation, transcript, held, frozen.scenario.mocks, True) if held else None
-    assistant_id = conversation.metadata.get("assistant_id", "")
-    assistant = assistants.get(tx, org, assistant_id)
+    assistant = threads.assistant_of(tx, org, conversation)
     if assistant is None:
         return None
-    named = conversation.metadata.get("assistant_version_id", "")
-    version = assistants.get_version(tx, assistant_id, named) or assistant.main
+    version = threads.version_of(tx, assistant, conversation)
     return _Over(conversation, transcript, cast(tx, org, version), (), False)

@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from vivavoce.api.telnyx.errors import errors_body, problem
+from vivavoce.api.telnyx.wire.shape import mapping
 from vivavoce.core.text import TextStatus
 from vivavoce.outbound.answer import parsed
 from vivavoce.outbound.signing import signed
@@ -56,10 +57,10 @@ def application(context: Context, public_key: str) -> Starlette:
         if not signed(public_key, timestamp, signature, body, context.clock.now()):
             return _refused(403, "The signature is missing, wrong or too old.")
         try:
-            data = _map(_map(parsed(body)).get("data"))
+            data = mapping(mapping(parsed(body)).get("data"))
         except ValueError:
             return _refused(400, "The body is not JSON.")
-        payload = _map(data.get("payload"))
+        payload = mapping(data.get("payload"))
         match data.get("event_type"):
             case "message.received":
                 return await _received(context, payload)
@@ -73,8 +74,8 @@ def application(context: Context, public_key: str) -> Starlette:
 
 
 async def _received(context: Context, payload: Mapping[str, Any]) -> Response:
-    sender, id_ = _text(_map(payload.get("from")).get("phone_number")), _text(payload.get("id"))
-    recipients = [_text(_map(each).get("phone_number")) for each in _list(payload.get("to"))]
+    sender, id_ = _text(mapping(payload.get("from")).get("phone_number")), _text(payload.get("id"))
+    recipients = [_text(mapping(each).get("phone_number")) for each in _list(payload.get("to"))]
     numbers = [sender, *recipients]
     if not id_ or len(id_) > _MAX_ID or not recipients or not all(numbers) or len(max(numbers, key=len)) > _MAX_NUMBER:
         return _refused(400, "This message has no id, no sender or no recipient.")
@@ -91,11 +92,11 @@ async def _received(context: Context, payload: Mapping[str, Any]) -> Response:
 
 
 async def _finalized(context: Context, payload: Mapping[str, Any]) -> None:
-    told = [_text(_map(each).get("status")) for each in _list(payload.get("to"))]
+    told = [_text(mapping(each).get("status")) for each in _list(payload.get("to"))]
     status = _STATUSES.get(told[0]) if told else None
     if status is None:
         return
-    errors = [_map(each) for each in _list(payload.get("errors"))]
+    errors = [mapping(each) for each in _list(payload.get("errors"))]
     details = [_text(error.get("detail")) or _text(error.get("title")) for error in errors]
     reason = "" if status is TextStatus.DELIVERED else "; ".join([told[0], *filter(None, details)])[:1000]
     await incoming.note_delivery(context, _text(payload.get("id")), status, reason)
@@ -114,10 +115,6 @@ async def _body(request: Request) -> bytes | None:
 
 def _refused(status: int, detail: str) -> JSONResponse:
     return JSONResponse(errors_body(problem(status, detail)), status)
-
-
-def _map(value: Any) -> Mapping[str, Any]:
-    return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
 
 
 def _list(value: Any) -> Sequence[Any]:

@@ -1,9 +1,9 @@
 """Text messages carried by Telnyx: its public messages endpoint, ``POST {base_url}/messages``."""
 
 import json
-from collections.abc import Mapping
 from typing import Any, cast
 
+from vivavoce.api.telnyx.wire.shape import mapping
 from vivavoce.channels.messenger import NotSent, Outgoing
 from vivavoce.core.scenario import Medium
 from vivavoce.outbound.answer import json_of
@@ -58,14 +58,14 @@ class ApiMessenger:
         if not 200 <= answer.status < 300:
             passing = answer.status >= 500 or answer.status in _PASSING
             raise NotSent(f"the carrier answered with status {answer.status}{_detail(answer)}", final=not passing)
-        id_ = _map(_map(_parsed(answer)).get("data")).get("id")
+        id_ = mapping(mapping(_parsed(answer)).get("data")).get("id")
         return id_ if isinstance(id_, str) and 0 < len(id_) <= 255 else message.key
 
 
 def _detail(answer: Fetched) -> str:
-    errors = _map(_parsed(answer)).get("errors")
+    errors = mapping(_parsed(answer)).get("errors")
     for error in cast("list[Any]", errors) if isinstance(errors, list) else []:
-        told = _map(error).get("detail") or _map(error).get("title")
+        told = mapping(error).get("detail") or mapping(error).get("title")
         if isinstance(told, str):
             return f": {told[:500]}"
     return ""
@@ -76,7 +76,3 @@ def _parsed(answer: Fetched) -> Any:
         return json_of(answer)
     except ValueError:
         return None
-
-
-def _map(value: Any) -> Mapping[str, Any]:
-    return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}

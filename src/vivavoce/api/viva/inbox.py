@@ -2,16 +2,16 @@
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi import APIRouter, Path, Query
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
+from vivavoce.api.deps import Ctx, Org
 from vivavoce.channels.messenger import Loopback
 from vivavoce.core.scenario import Medium
 from vivavoce.core.text import Direction, Text
 from vivavoce.core.times import iso
 from vivavoce.services import incoming, messaging
-from vivavoce.services.context import Context
 from vivavoce.services.errors import Rejected
 from vivavoce.services.incoming import Arrival
 from vivavoce.storage.page import Window
@@ -21,18 +21,6 @@ router = APIRouter(tags=["inbox"])
 
 _NO_NUL = r"^[^\x00]*$"
 Number = Annotated[str, Field(min_length=1, max_length=256, pattern=_NO_NUL)]
-
-
-def _context(request: Request) -> Context:
-    return request.app.state.context
-
-
-def _org(request: Request) -> str:
-    return request.state.org
-
-
-Ctx = Annotated[Context, Depends(_context)]
-Org = Annotated[str, Depends(_org)]
 
 
 class InboxPost(BaseModel, frozen=True, extra="forbid"):

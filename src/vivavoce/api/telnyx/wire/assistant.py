@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal
 from uuid import UUID, uuid5
 
 from pydantic import AfterValidator, BaseModel, Field, model_validator
@@ -32,7 +32,7 @@ from vivavoce.api.telnyx.wire.settings import (
     WebsocketSettings,
     WidgetSettings,
 )
-from vivavoce.api.telnyx.wire.shape import Flag, Whole, omitted, sent, storable
+from vivavoce.api.telnyx.wire.shape import Flag, Whole, mapping, omitted, sent, storable
 from vivavoce.api.telnyx.wire.times import iso
 from vivavoce.api.telnyx.wire.tool_shapes import ToolBody
 from vivavoce.api.telnyx.wire.tools import dump_tool, load_tools
@@ -210,17 +210,17 @@ def _acting(version: Version, model: str | None) -> Version:
     return replace(
         version,
         mind=load_mind({**extra, "model": model}) or Mind(),
-        fallback=load_mind(_map(extra.get("fallback_config"))),
+        fallback=load_mind(mapping(extra.get("fallback_config"))),
         shared=tuple(extra.get("tool_ids") or ()),
         servers=tuple(_attached(one, "id", "allowed_tools") for one in extra.get("mcp_servers") or ()),
         integrations=tuple(_attached(one, "integration_id", "allowed_list") for one in extra.get("integrations") or ()),
         flow=load_flow(flow) if flow else None,
         opener=Opener(opener, extra.get("dynamic_variables_webhook_timeout_ms", 1500)) if opener else None,
-        insight_group=_map(extra.get("insight_settings")).get("insight_group_id"),
-        insight_model=_map(extra.get("insight_settings")).get("model"),
-        keeps=_map(extra.get("privacy_settings")).get("data_retention", True) is not False,
-        reports=_map(extra.get("post_conversation_settings")).get("enabled") is True,
-        idle_minutes=_map(extra.get("messaging_settings")).get("conversation_inactivity_minutes"),
+        insight_group=mapping(extra.get("insight_settings")).get("insight_group_id"),
+        insight_model=mapping(extra.get("insight_settings")).get("model"),
+        keeps=mapping(extra.get("privacy_settings")).get("data_retention", True) is not False,
+        reports=mapping(extra.get("post_conversation_settings")).get("enabled") is True,
+        idle_minutes=mapping(extra.get("messaging_settings")).get("conversation_inactivity_minutes"),
     )
 
 
@@ -229,10 +229,6 @@ def _attached(wire: Mapping[str, Any], id_: str, allowed: str) -> Attached:
     names = wire.get(allowed)
     everything = names is None or (id_ == "integration_id" and not names)
     return Attached(wire[id_], None if everything else tuple(names or ()))
-
-
-def _map(value: object) -> Mapping[str, Any]:
-    return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
 
 
 def dump_assistant(

@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError, model_validator
 
-from vivavoce.api.telnyx.wire.shape import Whole, omitted, sent, storable
+from vivavoce.api.telnyx.wire.shape import Whole, mapping, omitted, sent, storable
 from vivavoce.api.telnyx.wire.times import iso
 from vivavoce.api.telnyx.wire.tool_shapes import (
     ClientSideConfig,
@@ -108,7 +108,7 @@ def dump_shared(tool: SharedTool) -> dict[str, Any]:
     wire = dump_tool(tool.tool)
     del wire["shared"]
     # Of a type that is not known here, what is named like it may be anything.
-    definition = _map(wire.get(tool.type))
+    definition = mapping(wire.get(tool.type))
     return {
         **{key: value for key, value in wire.items() if value is not definition},
         "id": tool.id,
@@ -136,7 +136,3 @@ def dump_trial(trial: Trial) -> dict[str, Any]:
         if request
         else {},
     }
-
-
-def _map(value: object) -> Mapping[str, Any]:
-    return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}

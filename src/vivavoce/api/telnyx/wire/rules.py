@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from vivavoce.api.telnyx.errors import Problem, problem
 from vivavoce.api.telnyx.wire.flow import flow_problems
+from vivavoce.api.telnyx.wire.shape import mapping
 from vivavoce.api.telnyx.wire.tools import dump_tool, tool_type
 from vivavoce.core.assistant import Version
 from vivavoce.core.tool import OtherTool, Tool
@@ -51,7 +52,7 @@ def _tool_problems(used: Sequence[Tool]) -> Iterator[Problem]:
             yield _refusal(f"{count} tools have the name {name!r}; names of functions must be unique", "/tools")
     for tool in used:
         if tool_type(tool) == "transfer":
-            yield from _transfer_problems(_map(dump_tool(tool).get("transfer")))
+            yield from _transfer_problems(mapping(dump_tool(tool).get("transfer")))
 
 
 def _flow_problems(version: Version) -> Iterator[Problem]:
@@ -68,10 +69,10 @@ def _flow_problems(version: Version) -> Iterator[Problem]:
 def _transfer_problems(transfer: Mapping[str, Any]) -> Iterator[Problem]:
     targets = transfer.get("targets")
     if (
-        _map(transfer.get("warm_transfer_acceptance")).get("enabled") is True
+        mapping(transfer.get("warm_transfer_acceptance")).get("enabled") is True
         and not transfer.get("warm_transfer_instructions")
         and isinstance(targets, list)
-        and not all(_map(target).get("message") for target in cast("list[object]", targets))
+        and not all(mapping(target).get("message") for target in cast("list[object]", targets))
     ):
         detail = "warm_transfer_acceptance needs warm_transfer_instructions or a message on every target"
         yield _refusal(detail, "/tools")
@@ -79,11 +80,11 @@ def _transfer_problems(transfer: Mapping[str, Any]) -> Iterator[Problem]:
 
 def _settings_problems(extra: Mapping[str, Any], tools: Tools) -> Iterator[Problem]:
     pays = any(tool.get("type") == "pay" for tool in tools)
-    if pays and _map(extra.get("telephony_settings")).get("disable_dtmf") is not True:
+    if pays and mapping(extra.get("telephony_settings")).get("disable_dtmf") is not True:
         yield _refusal(
             "telephony_settings.disable_dtmf must be true for a pay tool", "/telephony_settings/disable_dtmf"
         )
-    redacts = _map(extra.get("privacy_settings")).get("pii_redaction") == "redact"
+    redacts = mapping(extra.get("privacy_settings")).get("pii_redaction") == "redact"
     if redacts and "messaging" in (extra.get("enabled_features") or ()):
         yield _refusal(
             "privacy_settings.pii_redaction cannot be redact with the messaging feature",
@@ -92,7 +93,7 @@ def _settings_problems(extra: Mapping[str, Any], tools: Tools) -> Iterator[Probl
     if isinstance(extra.get("delegation_settings"), Mapping):
         yield from _delegation_problems(extra["delegation_settings"])
     tool_names = Counter(
-        re.sub(r"[^A-Za-z0-9_]", "_", str(_map(agent).get("name"))) for agent in extra.get("a2a_agents") or ()
+        re.sub(r"[^A-Za-z0-9_]", "_", str(mapping(agent).get("name"))) for agent in extra.get("a2a_agents") or ()
     )
     for name, count in tool_names.items():
         if count > 1:
@@ -100,7 +101,7 @@ def _settings_problems(extra: Mapping[str, Any], tools: Tools) -> Iterator[Probl
 
 
 def _delegation_problems(settings: Mapping[str, Any]) -> Iterator[Problem]:
-    endpoint = _map(settings.get("external_llm"))
+    endpoint = mapping(settings.get("external_llm"))
     for holder, place in ((settings, ""), (endpoint, "/external_llm")):
         if "api_key" in holder:
             detail = "A raw api_key is not accepted: name a secret in llm_api_key_ref"
@@ -108,7 +109,3 @@ def _delegation_problems(settings: Mapping[str, Any]) -> Iterator[Problem]:
     own = settings.get("enabled", True) and settings.get("mode", "telnyx") == "telnyx"
     if own and not settings.get("model") and not endpoint.get("model"):
         yield _refusal("delegation_settings needs model or external_llm.model", "/delegation_settings/model")
-
-
-def _map(value: object) -> Mapping[str, Any]:
-    return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}

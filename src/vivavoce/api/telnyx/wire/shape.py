@@ -1,6 +1,7 @@
 """What all request shapes have in common: which text can be kept, and what *left out* means."""
 
 import math
+from collections.abc import Mapping
 from ipaddress import ip_address
 from typing import Annotated, Any, cast
 from urllib.parse import urlsplit
@@ -8,8 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, BeforeValidator, Field, Strict, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-MAX_DEPTH = 100
-"""How deep a request's JSON may be nested."""
+from vivavoce.core.depth import MAX_DEPTH
 
 _MAX_REPORTED = 20
 
@@ -21,6 +21,11 @@ def _none() -> None:
 def omitted() -> Any:
     """The default of a field that may be left out, but may not be null unless its type says so."""
     return Field(default_factory=_none)
+
+
+def mapping(value: object) -> Mapping[str, Any]:
+    """The value where it is an object, otherwise an empty one: for what was kept as it was sent."""
+    return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
 
 
 def _whole(value: object) -> object:

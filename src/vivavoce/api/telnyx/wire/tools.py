@@ -6,8 +6,9 @@ again exactly stays in the tool's ``extra``, in the shape it was sent in, so tha
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
+from vivavoce.api.telnyx.wire.shape import mapping
 from vivavoce.core.tool import (
     Act,
     Filler,
@@ -61,7 +62,7 @@ def load_tool(sent: Mapping[str, Any]) -> Tool:
     """One tool. ``shared`` is the server's to write and is not kept."""
     wire = {key: value for key, value in sent.items() if key != "shared"}
     kind = str(wire["type"])
-    config: Mapping[str, Any] = _map(wire.get(kind))
+    config: Mapping[str, Any] = mapping(wire.get(kind))
     tool: WebhookTool | FunctionTool | HangupTool
     match kind:
         case "webhook":
@@ -137,13 +138,9 @@ def dump_tool(tool: Tool, *, shared: bool = False) -> dict[str, Any]:
     if isinstance(tool, WebhookTool | HangupTool) or (isinstance(tool, FunctionTool) and not tool.by_client):
         said = _said(tool)
         rest = dict(tool.extra)
-        config = {**said[tool.kind], **_map(rest.pop(tool.kind, None))}
+        config = {**said[tool.kind], **mapping(rest.pop(tool.kind, None))}
         return {**said, **rest, tool.kind: config, "shared": shared}
     return {"type": tool_type(tool), **tool.extra, "shared": shared}
-
-
-def _map(value: object) -> Mapping[str, Any]:
-    return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
 
 
 def _webhook(config: Mapping[str, Any], timeout_ms: int) -> WebhookTool:
@@ -203,6 +200,8 @@ def _left_over(sent: Mapping[str, Any], said: Mapping[str, Any], kind: str) -> d
     """What was sent and is not said by the core's fields, in the shape it was sent in."""
     rest = {key: value for key, value in sent.items() if key != kind and (key not in said or said[key] != value)}
     config = {
-        key: value for key, value in _map(sent.get(kind)).items() if key not in said[kind] or said[kind][key] != value
+        key: value
+        for key, value in mapping(sent.get(kind)).items()
+        if key not in said[kind] or said[kind][key] != value
     }
     return {**rest, kind: config} if config else rest
