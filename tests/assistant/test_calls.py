@@ -7,16 +7,18 @@ from typing import Any
 
 import pytest
 from tests.support.players import START, ListModel, TableTools
-from tests.support.scenes import Stage, edge, flow, ok, told, version
+from tests.support.scenes import NESTED, Stage, edge, flow, ok, told, version
 
 from vivavoce.assistant.ports import ToolOutput
 from vivavoce.assistant.prompt import history
 from vivavoce.assistant.state import active
 from vivavoce.assistant.step import step
-from vivavoce.core.assistant import MODEL_OPENS, Cast
+from vivavoce.assistant.templating import Filling
+from vivavoce.core.assistant import MODEL_OPENS, Cast, Templating
 from vivavoce.core.event import Ending, HandedOver, Left, Message, Speaker, ToolCall, ToolCalled, ToolReturned
 from vivavoce.core.flow import PromptNode, ToolNode
 from vivavoce.core.model import PromptLine, Reply
+from vivavoce.core.passage import Recall
 from vivavoce.core.tool import (
     Act,
     Filler,
@@ -154,13 +156,19 @@ async def test_a_caller_who_is_put_through_is_left(act: Act, arguments: dict[str
         (Act.INVITE, ok("joined")),
         (Act.TONES, ok("pressed")),
         (Act.TRANSFER, replace(ok("busy"), ok=False)),
-        (Act.TRANSFER, ok("as if", mocked=True)),
+        (Act.TRANSFER, replace(ok("as if", mocked=True), ok=False)),
     ],
 )
 async def test_otherwise_the_conversation_goes_on(act: Act, output: ToolOutput) -> None:
     play = stage(calling(("transfer", {"target": "Ann"})), Reply("Well?"), tools=(line_tool(act),))
     play.tools.table = {"transfer": output}
     assert (await play.play("Hi", opens=False))[-1] == "assistant: Well?"
+
+
+async def test_section_3_4_a_mock_that_puts_the_caller_through_ends_it_too() -> None:
+    play = stage(calling(("transfer", {"target": "Ann"})), tools=(line_tool(Act.TRANSFER),))
+    play.tools.table = {"transfer": ok("as if", mocked=True)}
+    assert (await play.play("Hi", opens=False))[-1] == "left transfer: the caller was put through to Ann"
 
 
 async def test_leaving_goes_before_everything_else_that_was_wished_for() -> None:
@@ -218,6 +226,7 @@ SET = VariablesTool(
         SettableVariable("map", "object"),
         SettableVariable("none", "null"),
         SettableVariable("odd", "date"),
+        SettableVariable("plan", choices=("gold", "2")),
     ),
 )
 
@@ -229,6 +238,7 @@ SET = VariablesTool(
         {"number": 1},
         {"odd": "today"},
         {"odd": True},
+        {"plan": "gold"},
     ],
 )
 async def test_variables_keep_their_type(arguments: dict[str, Any]) -> None:
@@ -244,19 +254,61 @@ async def test_variables_keep_their_type(arguments: dict[str, Any]) -> None:
     ("arguments", "why"),
     [
         ({"text": 1}, "text must be of type string"),
-        ({"number": "1"}, "number must be of type number"),
+        ({"number": "one"}, "number must be of type number"),
+        ({"number": "NaN"}, "number must be of type number"),
+        ({"number": "1e999"}, "number must be of type number"),
+        ({"number": "true"}, "number must be of type number"),
+        ({"whole": "1.5"}, "whole must be of type integer"),
+        ({"whole": "[" * 100_000}, "whole must be of type integer"),
         ({"number": True}, "number must be of type number"),
         ({"whole": 1.5}, "whole must be of type integer"),
-        ({"flag": "true"}, "flag must be of type boolean"),
+        ({"flag": "yes"}, "flag must be of type boolean"),
+        ({"plan": "tin"}, "plan must be one of gold, 2"),
         ({"text": None}, "text must be of type string"),
         ({"text": "a", "other": 1}, "other is no variable that can be set"),
         ({}, "no variable was given"),
     ],
 )
-async def test_what_cannot_be_set_sets_nothing(arguments: dict[str, Any], why: str) -> None:
-    play = stage(calling(("set", arguments)), Reply("Hm."), tools=(SET,))
+@pytest.mark.parametrize("templating", [Templating("sys_"), NESTED])
+async def test_what_cannot_be_set_sets_nothing(arguments: dict[str, Any], why: str, templating: Templating) -> None:
+    play = stage(calling(("set", arguments)), Reply("Hm."), tools=(SET,), templating=templating)
     assert (await play.play("Hi", opens=False))[2] == f"set failed: Nothing was set: {why}."
     assert play.state.current() == {}
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ({"number": " 1.5 "}, 1.5),
+        ({"number": "-2"}, -2),
+        ({"whole": "7"}, 7),
+        ({"flag": "True"}, True),
+        ({"flag": "false"}, False),
+    ],
+)
+async def test_section_5_a_number_or_a_truth_value_written_as_a_text_is_one(
+    given: dict[str, Any], kept: object
+) -> None:
+    play = stage(calling(("set", given)), Reply("Set."), tools=(SET,), templating=NESTED)
+    await play.play("Hi", opens=False)
+    assert [*play.state.current().values()] == [kept]
+    # Where variables have types, the model is told that it is none (assistants contract, section 3).
+    strict = stage(calling(("set", given)), Reply("Sorry."), tools=(SET,))
+    told_so = (await strict.play("Hi", opens=False))[2]
+    assert told_so.startswith("set failed: Nothing was set:")
+    assert not strict.state.current()
+
+
+async def test_section_4_2_at_a_tool_node_of_the_other_contract_all_variables_are_set_or_none() -> None:
+    made = flow(ToolNode("t", "set"), edges=[edge("t", "p")])
+    made = replace(made, nodes=(*made.nodes, PromptNode("p", "Go on.")))
+    for variables, told_so in (
+        ({}, "no variable was given"),
+        ({"text": "a", "number": "x"}, "number must be of type number"),
+    ):
+        play = stage(Reply("On."), tools=(), flow=made, library={"set": SET})
+        play.state = replace(play.state, variables=variables)
+        assert f"set failed: Nothing was set: {told_so}." in await play.play("Hi", opens=False)
 
 
 # --- words meanwhile ------------------------------------------------------------------------------------------------
@@ -274,12 +326,13 @@ class PatientTools:
     until: int
     enough: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def call(
-        self, tool: Tool, arguments: Mapping[str, Any], *, key: str, variables: Mapping[str, str]
-    ) -> ToolOutput:
+    async def call(self, tool: Tool, arguments: Mapping[str, Any], *, key: str, filling: Filling) -> ToolOutput:
         if len(self.heard) < self.until:
             await self.enough.wait()
         return ok("3 days")
+
+    async def recalled(self, recall: Recall, about: str) -> tuple[str, ...]:
+        return ()
 
     async def hear(self, text: str) -> None:
         self.heard.append(text)
@@ -326,9 +379,7 @@ async def test_a_tool_that_is_not_waited_for_has_no_words() -> None:
 
 async def test_words_meanwhile_are_said_where_nobody_listens_and_a_deaf_listener_loses_no_result() -> None:
     class SlowTools(TableTools):
-        async def call(
-            self, tool: Tool, arguments: Mapping[str, Any], *, key: str, variables: Mapping[str, str]
-        ) -> ToolOutput:
+        async def call(self, tool: Tool, arguments: Mapping[str, Any], *, key: str, filling: Filling) -> ToolOutput:
             await asyncio.sleep(0.02)
             return ok("3 days")
 

@@ -6,13 +6,14 @@ import pytest
 from tests.support.players import START, ListModel, TableTools
 from tests.support.scenes import PREFIX, TRUE, Stage, edge, flow, is_, ok, version
 
-from vivavoce.assistant.flow import MAX_VISITS, flow_variables, place
+from vivavoce.assistant.after import MAX_VISITS
+from vivavoce.assistant.place import flow_variables, place
 from vivavoce.assistant.ports import Routing
 from vivavoce.assistant.prompt import OPENING
 from vivavoce.core.assistant import MODEL_OPENS, Cast
 from vivavoce.core.event import Ending, Event, HandedOver, Left, Message, Moved, Speaker, ToolCall, Usage
 from vivavoce.core.expression import Comparison, Literally, Variable
-from vivavoce.core.flow import Flow, PromptNode, SpeakNode, ToolNode
+from vivavoce.core.flow import BranchNode, EndNode, Flow, PromptNode, SpeakNode, ToolNode
 from vivavoce.core.model import ModelFailure, Reply, Trouble
 from vivavoce.core.tool import Act, FunctionTool, LineTarget, LineTool, OtherTool, SkipTool
 from vivavoce.core.transcript import Transcript
@@ -359,3 +360,10 @@ async def test_the_status_of_a_tool_is_that_of_the_last_tool_node_of_this_flow()
     assert flow_variables(play.cast.first, talk, spoken=False)[status] == 201
     gone = talk.plus((HandedOver("a", "v", "Desk", START),))
     assert status not in flow_variables(play.cast.first, gone, spoken=False)
+
+
+async def test_a_branch_in_a_flow_of_this_kind_says_nothing_and_goes_on() -> None:
+    made = flow(
+        BranchNode("fork"), SpeakNode("say", "Hello."), EndNode("end"), edges=[edge("fork", "say"), edge("say", "end")]
+    )
+    assert await stage(made).play() == ["at fork", "at say over fork>say", "assistant: Hello.", "at end over say>end"]

@@ -2,21 +2,39 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.support.players import FunctionModel, HandClock, OneModel, TableTools
-from tests.support.scenes import TRUE, edge, flow, is_, ok, version
+from tests.support.scenes import NESTED, TRUE, before, edge, flow, is_, ok, version, when
 
-from vivavoce.assistant.ports import AssistantTask, Routing, RoutingTask
+from vivavoce.assistant.ports import AssistantTask, Routing, RoutingTask, ToolOutput
 from vivavoce.assistant.state import State
 from vivavoce.assistant.step import step
 from vivavoce.core.assistant import MODEL_OPENS, Cast
 from vivavoce.core.event import Event, Message, Speaker, ToolCall, ToolReturned
-from vivavoce.core.flow import Edge, Flow, Node, PromptNode, SpeakNode, ToolNode
+from vivavoce.core.flow import (
+    AskCondition,
+    AssistantTarget,
+    BackTarget,
+    BranchNode,
+    DefaultCondition,
+    Edge,
+    EndNode,
+    Flow,
+    Global,
+    HeardCondition,
+    Node,
+    NodeTarget,
+    PromptNode,
+    ResultCondition,
+    SpeakNode,
+    SpokenCondition,
+    ToolNode,
+)
 from vivavoce.core.model import Prompt, Reply
-from vivavoce.core.tool import FunctionTool, HandoffTarget, HandoffTool, HangupTool, SkipTool
+from vivavoce.core.tool import Filler, FunctionTool, HandoffTarget, HandoffTool, HangupTool, SkipTool, WebhookTool
 from vivavoce.core.transcript import Transcript
 
 LOOK = FunctionTool("look_up")
@@ -48,6 +66,59 @@ def flows(draw: st.DrawFn) -> Flow:
     return flow(*nodes.values(), edges=edges)
 
 
+SAID = FunctionTool("find", "", {"type": "object", "properties": {"place": {"type": "integer"}}})
+SLOW = WebhookTool("look_up", "", "https://a.example", fillers=(Filler("Say you look.", generated=True),))
+BEFORE_NODES = st.sampled_from(IDS).flatmap(
+    lambda id_: st.one_of(
+        st.just(PromptNode(id_, f"Talk at {id_}.")),
+        st.just(PromptNode(id_, f"Talk at {id_}.", says="{{eta}} of {{nobody}}.")),
+        st.just(PromptNode(id_, f"Press at {id_}.", silent=True)),
+        st.builds(SpeakNode, st.just(id_), st.just(f"Here is {id_}."), generated=st.booleans()),
+        st.builds(
+            ToolNode,
+            st.just(id_),
+            st.sampled_from(["t1", "t2", "t3", "gone"]),
+            st.sampled_from(["", "One moment."]),
+            generated=st.booleans(),
+            filled_by=st.just("model"),
+        ),
+        st.just(BranchNode(id_)),
+        st.builds(EndNode, st.just(id_), st.sampled_from(["", "Bye."]), generated=st.booleans()),
+    )
+)
+BEFORE_CONDITIONS = st.sampled_from(
+    [
+        AskCondition("It holds."),
+        AskCondition("It may hold."),
+        when("{{eta}}", "==", "3"),
+        when("{{eta}}", "not_exists"),
+        when("1", "==", "1", prompt="Really?"),
+        HeardCondition(),
+        SpokenCondition(),
+        ResultCondition(True),
+        ResultCondition(False),
+        DefaultCondition(),
+    ]
+)
+
+
+@st.composite
+def before_flows(draw: st.DrawFn) -> Flow:
+    """The same of flows that look where to go before the assistant answers, with global nodes and ways back."""
+    nodes: dict[str, Node] = {node.id: node for node in draw(st.lists(BEFORE_NODES, min_size=1, max_size=4))}
+    ids = st.sampled_from(sorted(nodes))
+    edges: list[Edge] = []
+    for number, start in enumerate(draw(st.lists(ids, max_size=7))):
+        target: NodeTarget | AssistantTarget | BackTarget = draw(
+            st.builds(NodeTarget, ids) | st.sampled_from([AssistantTarget("b"), AssistantTarget("gone"), BackTarget()])
+        )
+        edges.append(Edge(f"e{number}", start, draw(BEFORE_CONDITIONS), target))
+    ways = draw(st.lists(st.tuples(ids, BEFORE_CONDITIONS, st.integers(0, 2)), max_size=2))
+    globals_ = tuple(Global(f"g{number}", *way) for number, way in enumerate(ways))
+    tools = {"t1": LOOK, "t2": SAID, "t3": SLOW}
+    return before(*nodes.values(), edges=edges, globals=globals_, tools=tools)
+
+
 @dataclass
 class World:
     """What outlives a process: models and tools that answer the same thing always the same way, and who asked them."""
@@ -59,7 +130,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.model = FunctionModel(self.answer)
-        self.tools = TableTools({"look_up": ok("3 days", variables={"eta": "3"})})
+        self.tools = TableTools({"look_up": ok("3 days", variables={"eta": "3"}), "find": ToolOutput("no", ok=False)})
 
     def answer(self, prompt: Prompt) -> object:
         if isinstance(prompt.subject, RoutingTask):
@@ -67,6 +138,10 @@ class World:
             return Routing(tuple(n for n, _ in enumerate(prompt.subject.conditions, 1) if (place + n) % 3 == 0))
         assert isinstance(prompt.subject, AssistantTask)
         place = len(prompt.subject.transcript.events)
+        if prompt.subject.calls:
+            return Reply("", (ToolCall("0", prompt.subject.calls, {"place": place}),))
+        if prompt.subject.says:
+            return Reply(f"said {place}" if place % 4 else "")
         if self.talks or not prompt.tools or place % 3 == 0:
             return Reply(f"answer {place}")
         name = prompt.tools[place % len(prompt.tools)].name
@@ -123,6 +198,11 @@ async def cut_everywhere(cast: Cast, *, talks: bool, spoken: bool) -> None:
         assert [use.key for use in world.tools.uses] == pending
 
 
+def before_cast(made: Flow, greeting: str | None, *, talks: bool) -> Cast:
+    cast = cast_of(made, greeting, talks=talks)
+    return Cast(replace(cast.first, templating=NESTED), cast.others)
+
+
 GREETINGS = st.sampled_from([None, "Welcome.", MODEL_OPENS])
 
 
@@ -142,3 +222,19 @@ def test_after_a_cut_behind_any_step_so_does_one_whose_model_calls_tools_and_han
     made: Flow, greeting: str | None, spoken: bool
 ) -> None:
     asyncio.run(cut_everywhere(cast_of(made, greeting, talks=False), talks=False, spoken=spoken))
+
+
+@settings(deadline=None, max_examples=40)
+@given(before_flows(), GREETINGS)
+def test_after_a_cut_at_any_event_so_does_one_that_looks_where_to_go_before_it_answers(
+    made: Flow, greeting: str | None
+) -> None:
+    asyncio.run(cut_everywhere(before_cast(made, greeting, talks=True), talks=True, spoken=False))
+
+
+@settings(deadline=None, max_examples=40)
+@given(before_flows(), GREETINGS)
+def test_after_a_cut_behind_any_step_so_does_that_one_when_its_models_call_tools(
+    made: Flow, greeting: str | None
+) -> None:
+    asyncio.run(cut_everywhere(before_cast(made, greeting, talks=False), talks=False, spoken=True))

@@ -4,7 +4,11 @@ from typing import Any
 import pytest
 from tests.support.scenes import TRUE, edge, version
 
-from vivavoce.assistant.offer import by_name, specification, specifications, tools_of
+from vivavoce.assistant.offer import as_name, by_name, specification, specifications, tools_of
+from vivavoce.assistant.templating import Filling
+from vivavoce.core.assistant import Rules, Templating
+from vivavoce.core.flow import CallCondition
+from vivavoce.core.model import ToolSpec
 from vivavoce.core.tool import (
     Act,
     FunctionTool,
@@ -149,7 +153,7 @@ TEXT, NUMBER = {"type": "string"}, {"type": "number"}
     ],
 )
 def test_what_each_kind_of_tool_takes(tool: Tool, name: str, properties: Any, required: bool) -> None:
-    spec = specification(tool, {"who": "+2"})
+    spec = specification(tool, Filling({"who": "+2"}))
     assert spec is not None
     assert spec.name == name
     assert spec.parameters["properties"] == properties
@@ -202,7 +206,7 @@ def test_who_can_reach_nobody_is_not_offered(tool: Tool) -> None:
 
 def test_an_offer_leaves_them_out_too() -> None:
     found = by_name([LineTool(Act.TRANSFER, "t"), SkipTool()])
-    assert [spec.name for spec in specifications(found, {})] == ["skip_turn"]
+    assert [spec.name for spec in specifications(found, Filling({}))] == ["skip_turn"]
 
 
 # --- names ----------------------------------------------------------------------------------------------------------
@@ -212,7 +216,11 @@ def test_a_tool_that_is_there_twice_is_one_and_others_of_its_name_are_numbered()
     one, other, third = FunctionTool("f"), FunctionTool("f", "Other."), FunctionTool("f", "Third.")
     found = by_name([one, other, one, third, OtherTool("x", name="f"), HangupTool(), HangupTool()])
     assert found == {"f": one, "f_2": other, "f_3": third, "hangup": HangupTool()}
-    assert [(spec.name, spec.description) for spec in specifications(found, {})][:2] == [("f", ""), ("f_2", "Other.")]
+    told = specifications(found, Filling())
+    assert [(spec.name, spec.description) for spec in told][:2] == [
+        ("f", ""),
+        ("f_2", "Other."),
+    ]
 
 
 def test_a_way_of_a_flow_is_a_tool_whose_name_a_provider_takes() -> None:
@@ -220,7 +228,36 @@ def test_a_way_of_a_flow_is_a_tool_whose_name_a_provider_takes() -> None:
     found = by_name([], ways)
     assert list(found) == ["transition__a_b", "transition__a_b_2", ("transition__" + "x" * 50) + "_2"]
     assert all(len(name) <= 64 for name in found)
-    assert [spec.description for spec in specifications(found, {"it": "now"})] == ["Ask now.", "Ask.", ""]
+    assert [spec.description for spec in specifications(found, Filling({"it": "now"}))] == ["Ask now.", "Ask."]
+
+
+def test_section_4_a_way_that_is_called_has_its_own_name_description_and_parameters() -> None:
+    schema = {"type": "object", "properties": {"day": {"type": "string"}}}
+    calls = [
+        CallCondition("transition_to_late", "When it is {{when}}.", schema),
+        CallCondition("transition to early", "Else."),
+    ]
+    found = by_name([], [edge("n", "m", call) for call in calls])
+    assert list(specifications(found, Filling({"when": "late"}))) == [
+        ToolSpec("transition_to_late", "When it is late.", schema),
+        ToolSpec("transition_to_early", "Else.", {"type": "object", "properties": {}}),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "known"), [("look_up", "look_up"), ("My node, #2", "My_node___2"), ("", "_"), ("n" * 70, "n" * 64)]
+)
+def test_a_tool_that_only_a_flow_calls_can_be_called_anything(name: str, known: str) -> None:
+    assert as_name(name) == known
+
+
+def test_a_variable_that_can_only_be_some_texts_says_which() -> None:
+    settable = SettableVariable("plan", "string", "The plan.", ("gold", "tin"))
+    spec = specification(VariablesTool("set", "Sets.", (settable,)))
+    assert spec is not None
+    assert spec.parameters["properties"] == {
+        "plan": {"type": "string", "enum": ["gold", "tin"], "description": "The plan."}
+    }
 
 
 def test_what_tools_an_assistant_has() -> None:
@@ -229,3 +266,18 @@ def test_what_tools_an_assistant_has() -> None:
     assert tools_of(made) == (inline, shared)
     assert tools_of(replace(made, remote=(remote,))) == (inline, shared, remote)
     assert tools_of(replace(made, shared=(), remote=(remote,))) == (inline, remote)
+
+
+def test_section_6_descriptions_are_filled_in_where_the_rules_say_so() -> None:
+    schema = {
+        "type": "object",
+        "properties": {"a": {"type": "string", "description": "Of {{shop}}.", "enum": ["{{shop}}"]}},
+        "anyOf": [{"description": "{{shop}}"}],
+    }
+    tool = FunctionTool("find", "Finds things of {{shop}} and {{nobody}}.", schema)
+    [plain] = specifications({"find": tool}, Filling({"shop": "Birch"}))
+    assert (plain.description, plain.parameters) == (tool.description, schema)
+    [told] = specifications({"find": tool}, Filling({"shop": "Birch"}, Templating(rules=Rules.NESTED)))
+    assert told.description == "Finds things of Birch and {{nobody}}."
+    assert told.parameters["properties"]["a"] == {"type": "string", "description": "Of Birch.", "enum": ["{{shop}}"]}
+    assert told.parameters["anyOf"] == [{"description": "Birch"}]

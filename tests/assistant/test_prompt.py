@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given
@@ -6,6 +7,7 @@ from hypothesis import strategies as st
 from vivavoce.assistant.offer import specification
 from vivavoce.assistant.ports import AssistantTask, RoutingTask
 from vivavoce.assistant.prompt import OPENING, RECENT, history, part_of, prompt, remembered, routing
+from vivavoce.assistant.templating import Filling
 from vivavoce.core.assistant import Version
 from vivavoce.core.event import (
     Ending,
@@ -19,6 +21,7 @@ from vivavoce.core.event import (
     ToolCalled,
     ToolReturned,
 )
+from vivavoce.core.flow import PromptNode
 from vivavoce.core.model import PromptLine
 from vivavoce.core.tool import FunctionTool, OtherTool
 from vivavoce.core.transcript import Transcript
@@ -148,32 +151,34 @@ VERSION = Version("v", "a", "Desk", "You work for {{company}} in {{place}}.", 0,
 
 def test_instructions_come_first_with_their_variables_and_what_is_not_set_stays_as_it_is_written() -> None:
     talk = Transcript((caller("Hello."),))
-    made = prompt(part_of(VERSION), talk, {"company": "Acme"}, with_tools=True)
+    made = prompt(part_of(VERSION), talk, Filling({"company": "Acme"}), with_tools=True)
     instructions = "You work for Acme in {{place}}."
     assert made.lines == (PromptLine("system", instructions), PromptLine("user", "Hello."))
     assert made.subject == AssistantTask(instructions, talk)
 
 
 def test_an_assistant_that_speaks_first_is_asked_to() -> None:
-    made = prompt(part_of(VERSION), Transcript(), {}, with_tools=True)
+    made = prompt(part_of(VERSION), Transcript(), Filling({}), with_tools=True)
     assert made.lines[1:] == (PromptLine("system", OPENING),)
 
 
 def test_words_of_the_caller_are_never_a_template() -> None:
-    made = prompt(part_of(VERSION), Transcript((caller("{{company}}"),)), {"company": "Acme"}, with_tools=True)
+    made = prompt(part_of(VERSION), Transcript((caller("{{company}}"),)), Filling({"company": "Acme"}), with_tools=True)
     assert made.lines[-1].text == "{{company}}"
 
 
 def test_tools_are_offered_where_they_may_be_called() -> None:
     kept = Version("v", "a", "Desk", "", 0, tools=(FunctionTool("look_up"), OtherTool("transfer")))
     talk = Transcript((caller("Hello."),))
-    assert prompt(part_of(kept), talk, {}, with_tools=True).tools == (specification(FunctionTool("look_up")),)
-    assert prompt(part_of(kept), talk, {}, with_tools=False).tools == ()
+    assert prompt(part_of(kept), talk, Filling({}), with_tools=True).tools == (specification(FunctionTool("look_up")),)
+    assert prompt(part_of(kept), talk, Filling({}), with_tools=False).tools == ()
 
 
 def test_what_is_remembered_is_a_block_of_its_own_behind_the_instructions() -> None:
     talk = Transcript((caller("Hello."),))
-    made = prompt(part_of(VERSION), talk, {"company": "Acme"}, with_tools=True, memory="They like {{company}}.")
+    made = prompt(
+        part_of(VERSION), talk, Filling({"company": "Acme"}), with_tools=True, memory="They like {{company}}."
+    )
     instructions = "You work for Acme in {{place}}."
     assert made.lines[0].text == f"{instructions}\n\n{remembered('They like {{company}}.')}"
     assert made.lines[0].text.endswith("They like {{company}}.\n</memory>")
@@ -183,7 +188,7 @@ def test_what_is_remembered_is_a_block_of_its_own_behind_the_instructions() -> N
 
 def test_movements_and_handovers_are_no_opening_and_no_words() -> None:
     moved, handed = Moved("n", 0), HandedOver("b", "v", "Bill", 0)
-    assert prompt(part_of(VERSION), Transcript((moved, handed)), {}, with_tools=True).lines[1].text == OPENING
+    assert prompt(part_of(VERSION), Transcript((moved, handed)), Filling({}), with_tools=True).lines[1].text == OPENING
     assert lines(desk("Hi."), moved, called("1"), returned("1"), handed, caller("Yes.")) == (
         PromptLine("assistant", "Hi."),
         PromptLine("assistant", "", (called("1").call,)),
@@ -206,3 +211,24 @@ def test_whoever_decides_conditions_reads_the_recent_part_and_nobody_can_write_l
         "a tool answered: free",
     ]
     assert made.subject == RoutingTask(("It is late.", "It is early."), Transcript(events))
+
+
+def test_who_has_no_instructions_is_told_no_empty_line() -> None:
+    """Providers refuse one."""
+    bare = Version("v", "a", "Desk", "", 0)
+    talk = Transcript((caller("Hi"),))
+    for node in (None, PromptNode("n", "", instructions_mode="append")):
+        told = prompt(part_of(bare, node), talk, Filling(), with_tools=True)
+        assert told.lines == (PromptLine("user", "Hi"),)
+    blank = prompt(part_of(replace(bare, instructions="{{a}}")), talk, Filling({"a": " "}), with_tools=True)
+    assert blank.lines == (PromptLine("user", "Hi"),)
+    opening = prompt(part_of(bare), Transcript(), Filling(), with_tools=True)
+    assert opening.lines == (PromptLine("system", OPENING),)
+    known = prompt(part_of(bare), talk, Filling(), with_tools=True, memory="They like tea.")
+    assert known.lines[0] == PromptLine("system", remembered("They like tea."))
+
+
+def test_section_7_2_a_node_is_told_the_global_prompt_and_its_own_without_empty_paragraphs() -> None:
+    node = PromptNode("n", "Ask.", instructions_mode="append")
+    assert part_of(Version("v", "a", "Desk", "Be kind.", 0), node).instructions == "Be kind.\n\nAsk."
+    assert part_of(Version("v", "a", "Desk", "", 0), node).instructions == "Ask."

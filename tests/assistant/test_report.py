@@ -1,5 +1,6 @@
 """The turn behind the end of a conversation."""
 
+from dataclasses import replace
 from typing import Any
 
 from tests.support.players import START, ListModel, OneModel, TableTools
@@ -52,6 +53,13 @@ class Desk:
             if done.rests:
                 return told(self.state.transcript.events[self.start :])
         raise AssertionError("it never rests")
+
+
+async def test_who_has_no_instructions_is_told_no_empty_line() -> None:
+    desk = Desk(Reply("done"), made=replace(DESK, instructions=""))
+    desk.state = replace(desk.state, memory="")
+    await desk.run()
+    assert [line.role for line in desk.model.prompts[0].lines] == ["user", "assistant", "tool", "system"]
 
 
 async def test_webhooks_and_functions_alone_can_be_called_when_the_conversation_is_over() -> None:

@@ -9,6 +9,7 @@ import vivavoce.core
 from vivavoce.core.assistant import Version
 from vivavoce.core.model import ModelFailure, Trouble
 from vivavoce.core.scenario import Medium, Scenario
+from vivavoce.core.server import McpServer
 from vivavoce.core.tool import FunctionTool, HangupTool, ToolMock
 
 MODULES = [
@@ -39,6 +40,7 @@ def test_what_is_not_given_is_empty_and_not_shared() -> None:
     mappings = [tool.extra for tool in tools]
     mappings += [each for one in versions for each in (one.variables, one.extra)]
     mappings += [each for one in scenarios for each in (one.variables, one.extra)]
+    mappings += [McpServer(name, "s", "http", "http", "u", 0).extra for name in "ab"]
     assert all(each == {} for each in mappings)
     assert len({id(each) for each in mappings}) == len(mappings)
 

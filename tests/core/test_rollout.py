@@ -2,7 +2,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vivavoce.core.rollout import Clause, Operator, Rollout, Rule, Slot, choose, percent
@@ -24,6 +24,7 @@ shares = st.lists(tenths, max_size=6).map(
 ).filter(lambda slots: percent(slots) < 100)  # fmt: skip
 
 
+@settings(deadline=None)
 @given(shares)
 def test_rule_6_2_shares_are_as_large_as_their_weights_and_main_gets_the_rest(slots: tuple[Slot, ...]) -> None:
     chosen = [choose(rollout(Rule(slots=slots)), {}, step / GRID) for step in range(GRID)]

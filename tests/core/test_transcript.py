@@ -8,6 +8,7 @@ from vivavoce.core.event import (
     Left,
     Message,
     Moved,
+    Recalled,
     Speaker,
     ToolCall,
     ToolCalled,
@@ -204,3 +205,11 @@ def test_what_was_said_after_a_silence_was_said() -> None:
 def test_a_new_call_has_an_id_that_no_other_has() -> None:
     talk = Transcript((caller(), called("call_3"), called("call_3_")))
     assert [talk.free_call_id(turn) for turn in (2, 3)] == ["call_2", "call_3__"]
+
+
+def test_documents_that_were_found_leave_it_open_whose_turn_it_is_and_cost_no_tokens() -> None:
+    found = Recalled(("The shop is open.",), 0, 30)
+    talk = Transcript((caller(), found))
+    assert talk.last_act == caller()
+    assert talk.usage.attempts == 0
+    assert talk.plus([desk("Open.")]).response_times()[0][1] >= 30

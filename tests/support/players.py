@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vivavoce.assistant.ports import ToolOutput
+from vivavoce.assistant.templating import Filling
 from vivavoce.core.event import Event, Message, Millis
 from vivavoce.core.mind import Mind
 from vivavoce.core.model import Answer, Model, Prompt, Reply, T, Usage
+from vivavoce.core.passage import Recall
 from vivavoce.core.tool import Tool
 from vivavoce.core.transcript import Transcript
 from vivavoce.examination.channel import Heard
@@ -179,12 +181,13 @@ class TableTools:
     takes_s: Mapping[str, float] = field(default_factory=dict[str, float])
     uses: list[ToolUse] = field(default_factory=list[ToolUse])
 
-    async def call(
-        self, tool: Tool, arguments: Mapping[str, Any], *, key: str, variables: Mapping[str, str]
-    ) -> ToolOutput:
-        self.uses.append(ToolUse(tool, arguments, key, variables))
+    async def call(self, tool: Tool, arguments: Mapping[str, Any], *, key: str, filling: Filling) -> ToolOutput:
+        self.uses.append(ToolUse(tool, arguments, key, filling.variables))
         self.clock.advance(self.takes_s.get(tool.name, 0.0))
         return self.table[tool.name]
+
+    async def recalled(self, recall: Recall, about: str) -> tuple[str, ...]:
+        return tuple(f"{bucket}: {about}" for bucket in recall.buckets)
 
 
 @dataclass

@@ -1,7 +1,7 @@
 """Conversations with an assistant as they are played in tests, and told in a few words."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,15 +9,18 @@ from tests.support.players import HandClock, ListModel, OneModel, TableTools
 from vivavoce.assistant.ports import ToolOutput
 from vivavoce.assistant.state import State, Step
 from vivavoce.assistant.step import step
-from vivavoce.core.assistant import Cast, Templating, Version
-from vivavoce.core.event import Event, HandedOver, Left, Message, Moved, Speaker, ToolCalled, ToolReturned
+from vivavoce.core.assistant import MODEL_OPENS, Cast, Rules, Templating, Version
+from vivavoce.core.equation import Equation, Relation
+from vivavoce.core.event import Event, HandedOver, Left, Message, Moved, Recalled, Speaker, ToolCalled, ToolReturned
 from vivavoce.core.expression import Comparison, Expression, Literally, Variable
 from vivavoce.core.flow import (
     AskCondition,
     AssistantTarget,
+    BackTarget,
     Condition,
     DefaultCondition,
     Edge,
+    EquationCondition,
     ExpressionCondition,
     Flow,
     Node,
@@ -42,11 +45,26 @@ def flow(*nodes: Node, edges: Sequence[Edge] = ()) -> Flow:
     return Flow(nodes[0].id, nodes, tuple(edges))
 
 
+def before(*nodes: Node, edges: Sequence[Edge] = (), **more: Any) -> Flow:
+    """A flow that looks where to go before the assistant answers; it starts at its first node."""
+    return Flow(nodes[0].id, nodes, tuple(edges), "before", **more)
+
+
+def when(left: str, relation: Relation, right: str = "", prompt: str = "") -> EquationCondition:
+    """One equation."""
+    return EquationCondition((Equation(left, relation, right),), prompt=prompt)
+
+
+def back(start: str, condition: Condition | str = DEFAULT) -> Edge:
+    """A way back from a global node."""
+    return Edge(f"{start}<", start, AskCondition(condition) if isinstance(condition, str) else condition, BackTarget())
+
+
 def edge(start: str, end: str, condition: Condition | str | Expression = DEFAULT, id_: str = "") -> Edge:
     """``end`` is a node, or an assistant where it begins with ``@``. A text asks, an expression computes."""
     if isinstance(condition, str):
         condition = AskCondition(condition)
-    elif not isinstance(condition, AskCondition | ExpressionCondition | DefaultCondition):
+    elif not isinstance(condition, Condition):
         condition = ExpressionCondition(condition)
     target = AssistantTarget(end[1:]) if end.startswith("@") else NodeTarget(end)
     return Edge(id_ or f"{start}>{end}", start, condition, target)
@@ -107,6 +125,26 @@ class Stage:
         return told(self.events)
 
 
+NESTED = Templating("", Rules.NESTED, "UTC")
+
+
+def agent(
+    made: Flow,
+    *answers: object,
+    greeting: str = MODEL_OPENS,
+    given: Mapping[str, Any] | None = None,
+    table: Mapping[str, ToolOutput] | None = None,
+    others: Sequence[Version] = (),
+    **settings: Any,
+) -> Stage:
+    """A conversation with an agent that goes by the testing contract; it speaks first. ``given`` are its variables,
+    ``table`` is what tools answer, ``others`` whom it can hand over to."""
+    first = version(made, greeting=greeting, templating=NESTED, **settings)
+    cast = Cast(first, {one.assistant_id: one for one in others})
+    tools = TableTools({"look_up": ok("shipped"), **(table or {})})
+    return Stage(cast, ListModel([*answers]), tools, variables=dict(given or {}))
+
+
 def ok(text: str = "ok", **more: Any) -> ToolOutput:
     return ToolOutput(text, ok=True, **more)
 
@@ -130,3 +168,5 @@ def _told(event: Event) -> str:
             return f"to {who}" + (f" over {over}" if over else "")
         case Left(ending=ending, reason=reason):
             return f"left {ending.value}: {reason}"
+        case Recalled(passages=passages):
+            return f"recalled {len(passages)}"

@@ -1,25 +1,34 @@
 """One round of tool calls, and what follows from it: somebody leaves, takes over, moves on or stays silent."""
 
 import asyncio
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import isfinite
 from typing import Any
 
-from vivavoce.assistant.flow import Scene, taken
+from vivavoce.assistant.moving import taken
 from vivavoce.assistant.offer import handoff_names
+from vivavoce.assistant.place import Scene, stands, visits
 from vivavoce.assistant.ports import ToolOutput, Tools
 from vivavoce.assistant.state import Listener, in_cast
 from vivavoce.assistant.targets import named, reachable
-from vivavoce.assistant.variables import as_text, render
+from vivavoce.assistant.templating import Filling, fill
+from vivavoce.assistant.variables import as_text
+from vivavoce.core.assistant import Rules
 from vivavoce.core.clock import Clock
 from vivavoce.core.event import Ending, Event, HandedOver, Left, Message, Moved, Speaker, ToolCall, ToolReturned
-from vivavoce.core.flow import Edge
+from vivavoce.core.flow import CallCondition, Edge, ToolNode
 from vivavoce.core.tool import (
     Act,
+    CodeTool,
     Filler,
     HandoffTool,
     HangupTool,
     LineTool,
+    MessageTool,
+    RemoteTool,
+    SettableVariable,
     SkipTool,
     Tool,
     VariablesTool,
@@ -30,6 +39,9 @@ Known = Mapping[str, Tool | Edge]
 """What can be called, by the name that the model knows it by."""
 
 DONE = "Done."
+MAX_HANDOVERS = 8
+"""How often a conversation can be handed over before the caller speaks again: flows of two assistants may hand it to
+each other without asking a model."""
 _TYPES: Mapping[str, tuple[type, ...]] = {
     "string": (str,),
     "number": (int, float),
@@ -69,7 +81,7 @@ async def call_round(scene: Scene, pending: Sequence[ToolCall], known: Known, ou
     Words that fill the time come first; they are heard when they are due.
     """
     leaving = [call for call in pending if isinstance(known.get(call.name), HangupTool)]
-    texts = {name: as_text(value) for name, value in scene.variables.items()}
+    texts = scene.filling.as_texts()
     fills: list[Message] = []
 
     async def one(call: ToolCall) -> _Called:
@@ -90,6 +102,13 @@ async def call_round(scene: Scene, pending: Sequence[ToolCall], known: Known, ou
     if leaving:
         reason = as_text(leaving[0].arguments.get("reason")) or "the assistant hung up"
         effects.append(Left(Ending.HANGUP, outside.clock.now(), Speaker.ASSISTANT, reason))
+    if (
+        called
+        and not effects
+        and not _at_tool_node(scene)
+        and all(_is_quiet(known.get(one.call.name)) for one in called)
+    ):
+        effects.append(Message(Speaker.ASSISTANT, "", outside.clock.now()))  # it waits for the caller
     effect = min(effects, key=_weight, default=None)
     # Calls that ran side by side took as long as the slowest of them, not their sum.
     slowest = max((one.took_ms for one in called), default=0)
@@ -100,7 +119,14 @@ async def call_round(scene: Scene, pending: Sequence[ToolCall], known: Known, ou
 def at_once(known: Known, calls: Sequence[ToolCall], scene: Scene) -> tuple[Message, ...]:
     """The words that fill the time from the moment when these calls are made."""
     tools = (known.get(call.name) for call in calls)
-    return tuple(_filling(filler, scene) for tool in tools for filler in _fillers(tool) if filler.after_ms <= 0)
+    found = (filler for tool in tools for filler in _fillers(tool) if filler.after_ms <= 0 and not filler.generated)
+    return tuple(_filling(filler, scene) for filler in found)
+
+
+def to_say(known: Known, calls: Sequence[ToolCall]) -> str:
+    """What the model is told to say while these calls are made; empty where nothing is. One line is enough for all."""
+    fillers = (filler for call in calls for filler in _fillers(known.get(call.name)) if filler.generated)
+    return next((filler.text for filler in fillers), "")
 
 
 def _weight(effect: Left | HandedOver | Moved | Message) -> int:
@@ -131,11 +157,13 @@ def _decided_here(scene: Scene, tool: Tool | Edge | None, call: ToolCall) -> _Ca
     match tool:
         case Edge():
             assert scene.version.flow is not None, "an edge is a flow's"
-            return _Called(call, ToolOutput(DONE, True), scene.now, 0, taken(scene, scene.version.flow, tool))
+            given = dict(call.arguments) if isinstance(tool.condition, CallCondition) else {}
+            output = ToolOutput(DONE, True, variables=given)
+            return _Called(call, output, scene.now, 0, taken(scene, scene.version.flow, tool))
         case SkipTool():
             return _Called(call, ToolOutput(DONE, True), scene.now, 0, Message(Speaker.ASSISTANT, "", scene.now))
         case VariablesTool():
-            return _Called(call, _set(tool, call.arguments), scene.now)
+            return _Called(call, _set(scene, tool, call.arguments), scene.now)
         case HandoffTool():
             return _hand_over(scene, tool, call)
         case _:
@@ -151,6 +179,10 @@ def _hand_over(scene: Scene, tool: HandoffTool, call: ToolCall) -> _Called:
     if not fitting:
         choices = ", ".join(name for name, _ in names)
         return _Called(call, ToolOutput(f"There is no assistant {wanted!r}. There is: {choices}.", False), scene.now)
+    if len(visits(scene.transcript)[1]) >= MAX_HANDOVERS:
+        return _Called(
+            call, ToolOutput("The conversation was handed over too often since the caller spoke.", False), scene.now
+        )
     version = in_cast(scene.cast, fitting[0].assistant_id)
     if version is None:
         missing = f"The assistant {wanted or names[0][0]!r} cannot be reached: it does not exist any more."
@@ -159,19 +191,54 @@ def _hand_over(scene: Scene, tool: HandoffTool, call: ToolCall) -> _Called:
     return _Called(call, output, scene.now, 0, HandedOver(version.assistant_id, version.id, version.name, scene.now))
 
 
-def _set(tool: VariablesTool, arguments: Mapping[str, Any]) -> ToolOutput:
-    declared = {one.name: one.type for one in tool.variables}
-    wrong = [f"{name} is no variable that can be set" for name in arguments if name not in declared]
-    wrong += [
-        f"{name} must be of type {declared[name]}"
-        for name, value in arguments.items()
-        if name in declared and not _is(value, declared[name])
-    ]
-    if not arguments:
-        wrong = ["no variable was given"]
-    if wrong:
-        return ToolOutput(f"Nothing was set: {'; '.join(wrong)}.", ok=False)
-    return ToolOutput(f"Set: {', '.join(arguments)}.", True, variables=dict(arguments))
+def _set(scene: Scene, tool: VariablesTool, arguments: Mapping[str, Any]) -> ToolOutput:
+    """All of them are set, or none. By the rules of the testing contract, a number that was written as a text is one,
+    and of what a node of a flow asks for, where nobody tries again, those are set that can be."""
+    texts = scene.version.templating.rules is Rules.NESTED
+    alone = texts and _at_tool_node(scene)
+    declared = {one.name: one for one in tool.variables}
+    given = {name: value for name, value in arguments.items() if not (alone and value is None)}
+    right: dict[str, Any] = {}
+    wrong: list[str] = []
+    for name, value in given.items():
+        one = declared.get(name)
+        read = _read(value, one.type) if one is not None and texts else value
+        fault = f"{name} is no variable that can be set" if one is None else _fault(one, read)
+        if fault:
+            wrong.append(fault)
+        else:
+            right[name] = read
+    if alone and not given:
+        return ToolOutput("Nothing was said that could be set.", ok=True)
+    if wrong and alone and right:
+        return ToolOutput(f"Set: {', '.join(right)}. Not set: {'; '.join(wrong)}.", ok=False, variables=right)
+    if wrong or not given:
+        return ToolOutput(f"Nothing was set: {'; '.join(wrong) or 'no variable was given'}.", ok=False)
+    return ToolOutput(f"Set: {', '.join(right)}.", ok=True, variables=right)
+
+
+def _fault(one: SettableVariable, value: Any) -> str:
+    """Why the variable cannot be this; empty where it can."""
+    if not _is(value, one.type):
+        return f"{one.name} must be of type {one.type}"
+    if one.choices and as_text(value) not in one.choices:
+        return f"{one.name} must be one of {', '.join(one.choices)}"
+    return ""
+
+
+def _read(value: Any, type_: str) -> Any:
+    """The value, where a model wrote a number or a truth value as a text, as what it is."""
+    if not isinstance(value, str):
+        return value
+    if type_ == "boolean":
+        return {"true": True, "false": False}.get(value.strip().lower(), value)
+    if type_ in ("number", "integer"):
+        try:
+            number = json.loads(value)
+        except (ValueError, RecursionError):
+            return value
+        return number if _is(number, type_) and isfinite(number) else value
+    return value
 
 
 def _is(value: Any, type_: str) -> bool:
@@ -184,15 +251,15 @@ def _is(value: Any, type_: str) -> bool:
 
 
 async def _call(
-    scene: Scene, tool: Tool, call: ToolCall, texts: Mapping[str, str], outside: Outside, fills: list[Message]
+    scene: Scene, tool: Tool, call: ToolCall, texts: Filling, outside: Outside, fills: list[Message]
 ) -> ToolOutput:
-    later = [filler for filler in _fillers(tool) if filler.after_ms > 0]
+    later = [filler for filler in _fillers(tool) if filler.after_ms > 0 and not filler.generated]
     key = f"{scene.state.key}:{call.id}"
     if not later:
-        return await outside.tools.call(tool, call.arguments, key=key, variables=texts)
+        return await outside.tools.call(tool, call.arguments, key=key, filling=texts)
     filling = asyncio.create_task(_fill(later, scene, outside, fills))
     try:
-        return await outside.tools.call(tool, call.arguments, key=key, variables=texts)
+        return await outside.tools.call(tool, call.arguments, key=key, filling=texts)
     finally:
         filling.cancel()
         # A listener who fails takes nothing away from what the tool has done.
@@ -211,21 +278,35 @@ async def _fill(fillers: Sequence[Filler], scene: Scene, outside: Outside, fills
 
 
 def _fillers(tool: Tool | Edge | None) -> tuple[Filler, ...]:
-    return tool.fillers if isinstance(tool, WebhookTool) and tool.waits_ms is None else ()
+    match tool:
+        case WebhookTool():
+            return tool.fillers if tool.waits_ms is None else ()
+        case CodeTool() | RemoteTool() | HangupTool() | HandoffTool() | LineTool() | MessageTool():
+            return tool.fillers
+        case _:
+            return ()
+
+
+def _is_quiet(tool: Tool | Edge | None) -> bool:
+    return isinstance(tool, WebhookTool | CodeTool | RemoteTool) and tool.quiet
+
+
+def _at_tool_node(scene: Scene) -> bool:
+    standing = stands(scene)
+    return standing is not None and isinstance(standing[1].node, ToolNode)
 
 
 def _filling(filler: Filler, scene: Scene) -> Message:
-    words = render(filler.text, scene.variables, unset="empty")
+    words = fill(filler.text, scene.filling, unset="empty")
     return Message(Speaker.ASSISTANT, words, scene.now, fills=True)
 
 
 def _put_through(
     scene: Scene, tool: Tool | Edge | None, call: ToolCall, output: ToolOutput, outside: Outside
 ) -> Left | None:
-    """The assistant leaves a caller whom it has put through to somebody else; what a mock answered happened to
-    nobody."""
-    if not isinstance(tool, LineTool) or tool.act not in (Act.TRANSFER, Act.REFER) or not output.ok or output.mocked:
+    """The assistant leaves a caller whom it has put through to somebody else."""
+    if not isinstance(tool, LineTool) or tool.act not in (Act.TRANSFER, Act.REFER) or not output.ok:
         return None
     wanted = as_text(call.arguments.get("target"))
-    target = wanted or ", ".join(named(one) for one in reachable(tool, scene.variables))
+    target = wanted or ", ".join(named(one) for one in reachable(tool, scene.filling))
     return Left(Ending.TRANSFER, outside.clock.now(), Speaker.ASSISTANT, f"the caller was put through to {target}")

@@ -2,16 +2,16 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from types import MappingProxyType
 from typing import Any, cast
 
 from vivavoce.assistant.targets import named, reachable
-from vivavoce.assistant.variables import render
-from vivavoce.core.assistant import Version
-from vivavoce.core.flow import AskCondition, Edge, PromptNode
+from vivavoce.assistant.templating import Filling, fill
+from vivavoce.core.assistant import Rules, Version
+from vivavoce.core.flow import AskCondition, CallCondition, Edge, PromptNode
 from vivavoce.core.model import ToolSpec
 from vivavoce.core.tool import (
     Act,
+    CodeTool,
     FunctionTool,
     HandoffTarget,
     HandoffTool,
@@ -21,6 +21,7 @@ from vivavoce.core.tool import (
     OtherTool,
     RemoteTool,
     RetrievalTool,
+    SettableVariable,
     SkipTool,
     Tool,
     VariablesTool,
@@ -30,7 +31,7 @@ from vivavoce.core.tool import (
 TRANSITION = "transition__"
 """Begins the name of the tool that a way through a flow is in a call (contract, section 4.2, rule 3)."""
 
-_NOTHING: Mapping[str, Any] = MappingProxyType({})
+_NOTHING = Filling()
 _HANGUP = "This tool is used to hang up the call."  # contract, section 3
 _HANDOFF = "Hand the conversation over to another assistant, who goes on with it."
 _SKIP = "Stay silent this turn: say nothing and wait."
@@ -45,6 +46,7 @@ _LINE = {
 }
 _SHARED = ("$defs", "definitions")
 _LONGEST_NAME = 64  # as long as providers let the name of a function be
+_NO_NAME = re.compile(r"[^A-Za-z0-9_-]")
 
 
 # --- which tools ----------------------------------------------------------------------------------------------------
@@ -54,15 +56,16 @@ def tools_of(version: Version, node: PromptNode | None = None) -> tuple[Tool, ..
     """The tools that may be called: the assistant's own, shared and remote ones, and at a node what the node makes of
     them (contract, section 4.2, rule 2). A shared tool that is gone is left out."""
     if node is not None and node.tools is not None and node.tools_mode == "replace":
-        return _from_library(version, node.tools)
+        return (*_from_library(version, node.tools), *node.inline)
     own = version.tools
     if version.shared or version.remote:
         own = (*own, *_from_library(version, version.shared), *version.remote)
-    return own if node is None or not node.tools else (*own, *_from_library(version, node.tools))
+    return own if node is None else (*own, *_from_library(version, node.tools or ()), *node.inline)
 
 
 def _from_library(version: Version, ids: Iterable[str]) -> tuple[Tool, ...]:
-    return tuple(version.library[id_] for id_ in ids if id_ in version.library)
+    known = {**version.library, **version.flow.tools} if version.flow is not None else version.library
+    return tuple(known[id_] for id_ in ids if id_ in known)
 
 
 def by_name(tools: Iterable[Tool], ways: Iterable[Edge] = ()) -> dict[str, Tool | Edge]:
@@ -73,8 +76,14 @@ def by_name(tools: Iterable[Tool], ways: Iterable[Edge] = ()) -> dict[str, Tool 
         if not isinstance(tool, OtherTool) and not (tool.name in found and tool in found.values()):
             found[_free(tool.name, found)] = tool
     for way in ways:
-        found[_free(TRANSITION + re.sub(r"[^A-Za-z0-9_-]", "_", way.id), found)] = way
+        called = way.condition.name if isinstance(way.condition, CallCondition) else TRANSITION + way.id
+        found[_free(_NO_NAME.sub("_", called), found)] = way
     return found
+
+
+def as_name(name: str) -> str:
+    """The name as providers take it: a tool that only a flow calls can be called anything."""
+    return _NO_NAME.sub("_", name)[:_LONGEST_NAME] or "_"
 
 
 def _free(name: str, taken: Mapping[str, object]) -> str:
@@ -86,29 +95,48 @@ def _free(name: str, taken: Mapping[str, object]) -> str:
     return free
 
 
-def specifications(offered: Mapping[str, Tool | Edge], variables: Mapping[str, Any]) -> Iterator[ToolSpec]:
+def specifications(offered: Mapping[str, Tool | Edge], filling: Filling) -> Iterator[ToolSpec]:
     """What the model is told of them; what is kept and not offered is left out."""
     for name, one in offered.items():
         if isinstance(one, Edge):
-            condition = one.condition
-            told = render(condition.prompt, variables) if isinstance(condition, AskCondition) else ""
-            yield ToolSpec(name, told, _object({}, []))
+            match one.condition:
+                case AskCondition(prompt=told):
+                    yield ToolSpec(name, fill(told, filling), _object({}, []))
+                case CallCondition(description=told, parameters=parameters):
+                    yield _filled(ToolSpec(name, told, parameters or _object({}, [])), filling)
+                case _:
+                    pass
             continue
-        spec = specification(one, variables)
+        spec = specification(one, filling)
         if spec is not None:
+            spec = _filled(spec, filling) if filling.templating.rules is Rules.NESTED else spec
             yield spec if spec.name == name else ToolSpec(name, spec.description, spec.parameters)
+
+
+def _filled(spec: ToolSpec, filling: Filling) -> ToolSpec:
+    """Descriptions are templates too, by these rules (testing contract, section 6)."""
+
+    def deep(value: Any, *, told: bool = False) -> Any:
+        if isinstance(value, Mapping):
+            inner = cast("Mapping[str, Any]", value)
+            return {name: deep(each, told=name in ("description", "const")) for name, each in inner.items()}
+        if isinstance(value, list | tuple):
+            return [deep(each) for each in cast("list[Any] | tuple[Any, ...]", value)]
+        return fill(value, filling) if told and isinstance(value, str) else value
+
+    return ToolSpec(spec.name, fill(spec.description, filling), deep(spec.parameters))
 
 
 # --- one tool -------------------------------------------------------------------------------------------------------
 
 
-def specification(tool: Tool, variables: Mapping[str, Any] = _NOTHING) -> ToolSpec | None:
+def specification(tool: Tool, filling: Filling = _NOTHING) -> ToolSpec | None:
     """What the model is offered. None for a kind of tool that is kept and not offered, and for one that has nobody to
     reach."""
     match tool:
         case WebhookTool():
             return ToolSpec(tool.name, tool.description, offered_parameters(tool))
-        case FunctionTool():
+        case FunctionTool() | CodeTool():
             return ToolSpec(tool.name, tool.description, tool.parameters or _object({}, []))
         case RemoteTool():
             return ToolSpec(tool.name, tool.description, tool.parameters)
@@ -120,12 +148,12 @@ def specification(tool: Tool, variables: Mapping[str, Any] = _NOTHING) -> ToolSp
             names = [who for who, _ in handoff_names(tool)]
             return _choosing(tool.name, tool.description or _HANDOFF, "assistant", names)
         case LineTool():
-            return _line(tool, variables)
+            return _line(tool, filling)
         case MessageTool():
             text = {} if tool.template else {"text": _text("The words of the message.")}
             return ToolSpec(tool.name, tool.description or _MESSAGE, _object(text, list(text)))
         case VariablesTool():
-            settable = {one.name: _settable(one.type, one.description) for one in tool.variables}
+            settable = {one.name: _settable(one) for one in tool.variables}
             return ToolSpec(tool.name, tool.description, _object(settable, []))
         case RetrievalTool():
             query = {"query": _text("What to look for, in words.")}
@@ -143,7 +171,7 @@ def handoff_names(tool: HandoffTool) -> tuple[tuple[str, HandoffTarget], ...]:
     )
 
 
-def _line(tool: LineTool, variables: Mapping[str, Any]) -> ToolSpec | None:
+def _line(tool: LineTool, filling: Filling) -> ToolSpec | None:
     told = tool.description or _LINE[tool.act]
     match tool.act:
         case Act.TONES:
@@ -153,7 +181,7 @@ def _line(tool: LineTool, variables: Mapping[str, Any]) -> ToolSpec | None:
             amount = {"amount": {"type": "number", "description": "How much to charge."}}
             return ToolSpec(tool.name, told, _object(amount, ["amount"]))
         case _:
-            return _choosing(tool.name, told, "target", [named(one) for one in reachable(tool, variables)])
+            return _choosing(tool.name, told, "target", [named(one) for one in reachable(tool, filling)])
 
 
 def _choosing(name: str, description: str, parameter: str, choices: Sequence[str]) -> ToolSpec | None:
@@ -167,8 +195,9 @@ def _text(description: str) -> dict[str, Any]:
     return {"type": "string", "description": description}
 
 
-def _settable(type_: str, description: str) -> dict[str, Any]:
-    return {"type": type_, "description": description} if description else {"type": type_}
+def _settable(one: SettableVariable) -> dict[str, Any]:
+    schema: dict[str, Any] = {"type": one.type, "enum": list(one.choices)} if one.choices else {"type": one.type}
+    return schema | {"description": one.description} if one.description else schema
 
 
 def offered_parameters(tool: WebhookTool) -> Mapping[str, Any]:

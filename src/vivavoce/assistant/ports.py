@@ -4,18 +4,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from vivavoce.assistant.templating import Filling
 from vivavoce.core.mind import Mind
 from vivavoce.core.model import Model
+from vivavoce.core.passage import Recall
 from vivavoce.core.tool import Tool
 from vivavoce.core.transcript import Transcript
 
 
 @dataclass(frozen=True, slots=True)
 class AssistantTask:
-    """The subject of an assistant's prompt: its instructions with variables filled in, and all that happened."""
+    """The subject of an assistant's prompt: its instructions with variables filled in, and all that happened. ``says``
+    is what it was told to say now, ``calls`` the name of the tool that it was told to call."""
 
     instructions: str
     transcript: Transcript
+    says: str = ""
+    calls: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +61,11 @@ class Models(Protocol):
 class Tools(Protocol):
     """Calls tools. A tool that fails is an output with ``ok`` false: the model hears of it, nobody raises."""
 
-    async def call(
-        self, tool: Tool, arguments: Mapping[str, Any], *, key: str, variables: Mapping[str, str]
-    ) -> ToolOutput:
-        """Call the tool once. ``key`` is the idempotency key of an outside effect (``run:attempt:call``)."""
+    async def call(self, tool: Tool, arguments: Mapping[str, Any], *, key: str, filling: Filling) -> ToolOutput:
+        """Call the tool once. ``key`` is the idempotency key of an outside effect (``run:attempt:call``). ``filling``
+        fills its templates."""
+        ...
+
+    async def recalled(self, recall: Recall, about: str) -> tuple[str, ...]:
+        """Passages of documents that bear on this text, the best first; none where nothing can be searched."""
         ...

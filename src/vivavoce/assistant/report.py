@@ -44,8 +44,9 @@ async def report(cast: Cast, state: State, *, models: Models, tools: Tools, cloc
         events = await call_round(scene, pending, offered, Outside(tools, clock))
     else:
         part = Part(version.instructions, version.mind, offered)
-        asked = prompt(part, transcript, scene.variables, with_tools=True, memory=state.memory)
-        lines = (asked.lines[0], *_told(transcript.events[: transcript.end[0]], behind))
+        asked = prompt(part, transcript, scene.filling, with_tools=True, memory=state.memory)
+        told = (line for line in asked.lines[:1] if line.role == "system")
+        lines = (*told, *_told(transcript.events[: transcript.end[0]], behind))
         started = clock.ticks()
         model = await models.chosen(version.mind, version.fallback, scene.variables)
         reply = await model.reply(replace(asked, lines=lines))

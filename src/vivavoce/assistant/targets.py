@@ -5,18 +5,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, cast
 
-from vivavoce.assistant.variables import as_text, render
+from vivavoce.assistant.templating import Filling, fill
+from vivavoce.assistant.variables import as_text
 from vivavoce.core.tool import LineTarget, LineTool
 
 
-def reachable(tool: LineTool, variables: Mapping[str, Any]) -> tuple[LineTarget, ...]:
+def reachable(tool: LineTool, filling: Filling) -> tuple[LineTarget, ...]:
     """Its targets, with variables filled in. One template may become a JSON array of targets, or one address; while
     its variable is not set it reaches nobody."""
     if tool.targets_template:
-        return tuple(_written(render(tool.targets_template, variables).strip()))
-    return tuple(
-        replace(one, address=render(one.address, variables), name=render(one.name, variables)) for one in tool.targets
-    )
+        return tuple(_written(fill(tool.targets_template, filling).strip()))
+    return tuple(replace(one, address=fill(one.address, filling), name=fill(one.name, filling)) for one in tool.targets)
 
 
 def named(target: LineTarget) -> str:

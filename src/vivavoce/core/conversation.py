@@ -19,7 +19,8 @@ class Opening:
 @dataclass(frozen=True, slots=True)
 class Conversation:
     """``metadata`` are strings that the API's user, or the server, keeps with it. ``opening`` is None until the
-    conversation has started, ``ended_at`` until it is over."""
+    conversation has started, ``ended_at`` until it is over. ``assistant_id`` is set where it can be listed by whom it
+    is with; ``extra`` is what an API keeps with it and gives back unchanged."""
 
     id: str
     created_at: Millis
@@ -28,3 +29,5 @@ class Conversation:
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
     opening: Opening | None = None
     ended_at: Millis | None = None
+    assistant_id: str | None = None
+    extra: Mapping[str, Any] | None = None

@@ -155,4 +155,14 @@ class HandedOver:
     kind: Literal["handed_over"] = "handed_over"
 
 
-Event = Message | ToolCalled | ToolReturned | Moved | HandedOver | Left
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """Passages of documents that the model was shown for what it said next."""
+
+    passages: tuple[str, ...]
+    at: Millis
+    took_ms: int = 0
+    kind: Literal["recalled"] = "recalled"
+
+
+Event = Message | ToolCalled | ToolReturned | Moved | HandedOver | Recalled | Left

@@ -19,8 +19,9 @@ class Endpoint:
 @dataclass(frozen=True, slots=True)
 class Mind:
     """A model by name, or an endpoint, which wins. Neither is the server's default. ``key_ref`` names the stored secret
-    that pays for ``model``."""
+    that pays for ``model``. ``temperature`` None leaves it to the provider."""
 
     model: str | None = None
     key_ref: str | None = None
     endpoint: Endpoint | None = None
+    temperature: float | None = None

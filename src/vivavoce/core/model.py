@@ -38,12 +38,15 @@ class Prompt:
     """Everything a model is told.
 
     ``subject`` carries the same facts as the lines, as data, for a provider that computes instead of reading
-    (the scripted model): an ``AssistantTask``, ``TesterTask`` or ``JudgeTask`` of the room that asks.
+    (the scripted model): an ``AssistantTask``, ``TesterTask`` or ``JudgeTask`` of the room that asks. ``temperature``
+    None leaves it to the provider; with ``must_call`` the answer has to be a tool call.
     """
 
     lines: tuple[PromptLine, ...]
     tools: tuple[ToolSpec, ...] = ()
     subject: object | None = None
+    temperature: float | None = None
+    must_call: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,8 @@ class Scenario:
     """A test of an assistant. ``brief`` is for the tester only, ``criteria`` for the judge only.
 
     ``target`` is where the assistant is: an assistant's id, a URL, a mapped number. ``max_duration_s`` is in
-    seconds of conversation; None takes the server's default, as does ``turn_limit`` (messages of the caller).
+    seconds of conversation; None takes the server's default, as do ``turn_limit`` (messages of the caller) and
+    ``utterance_limit`` (messages of both). ``tester_model`` None is the server's tester.
     """
 
     id: str
@@ -55,6 +56,9 @@ class Scenario:
     suite: str | None = None
     max_duration_s: int | None = None
     turn_limit: int | None = None
+    utterance_limit: int | None = None
+    tester_model: str | None = None
     mocks: tuple[ToolMock, ...] = ()
     variables: Mapping[str, Any] = field(default_factory=_nothing)
+    changed_at: Millis | None = None
     extra: Mapping[str, Any] = field(default_factory=_nothing)

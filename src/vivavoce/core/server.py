@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from vivavoce.core.event import Millis
+from vivavoce.core.tool import Header
 
 
 def _nothing() -> dict[str, Any]:
@@ -29,3 +30,15 @@ class McpServer:
     allowed: tuple[str, ...] | None = None
     secret: str | None = None
     extra: Mapping[str, Any] = field(default_factory=_nothing)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnServer:
+    """An MCP server that belongs to one assistant alone; ``name`` is unique there. ``url``, headers and query are
+    templates."""
+
+    name: str
+    url: str
+    headers: tuple[Header, ...] = ()
+    query: Mapping[str, str] = field(default_factory=dict[str, str])
+    timeout_ms: int = 120_000

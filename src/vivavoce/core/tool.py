@@ -31,10 +31,26 @@ class StoredField:
 
 @dataclass(frozen=True, slots=True)
 class Filler:
-    """Words for the caller while a tool works: at once, or when it has not answered after ``after_ms``."""
+    """Words for the caller while a tool works: at once, or when it has not answered after ``after_ms``. ``generated``:
+    the text tells a model what to say, which then happens at once."""
 
     text: str
     after_ms: int = 0
+    generated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """A body that tells of the call beside its arguments: the names under which a tool's author expects the tool's
+    name, the arguments and what is known of the conversation, with its id and its variables under names of their own.
+    ``context`` are fixed fields of that last part."""
+
+    name: str
+    arguments: str
+    conversation: str
+    id: str
+    variables: str
+    context: Mapping[str, Any] = field(default_factory=_nothing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +59,12 @@ class WebhookTool:
 
     ``waits_ms`` None waits for the answer, at most ``timeout_ms``; otherwise the tool works on its own, and the model
     is told that it was submitted when it has not answered by then. ``fillers`` are only for tools that are waited for.
+
+    ``envelope`` None sends the arguments as they are. ``form`` sends them as a form instead of JSON. ``retries`` is how
+    often a request is made again that failed for the other side or the network; ``longest`` is how many characters of
+    the answer are kept (None is the server's bound). After a ``quiet`` tool the assistant waits for the caller.
+    ``signature`` is the header whose value only who shares a secret with this server can check; empty signs with the
+    server's key pair.
     """
 
     name: str
@@ -61,6 +83,12 @@ class WebhookTool:
     fillers: tuple[Filler, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=_nothing)
     kind: Literal["webhook"] = "webhook"
+    envelope: Envelope | None = None
+    form: bool = False
+    retries: int = 0
+    longest: int | None = None
+    quiet: bool = False
+    signature: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +104,24 @@ class FunctionTool:
 
 
 @dataclass(frozen=True, slots=True)
+class CodeTool:
+    """JavaScript that its author wrote; it runs only where this server was given a sandbox for it. ``timeout_ms``,
+    ``stored``, ``fillers`` and ``quiet`` are as in ``WebhookTool``; with ``waits`` false it is not waited for."""
+
+    name: str
+    code: str
+    description: str = ""
+    parameters: Mapping[str, Any] | None = None
+    timeout_ms: int = 30_000
+    stored: tuple[StoredField, ...] = ()
+    waits: bool = True
+    fillers: tuple[Filler, ...] = ()
+    quiet: bool = False
+    extra: Mapping[str, Any] = field(default_factory=_nothing)
+    kind: Literal["code"] = "code"
+
+
+@dataclass(frozen=True, slots=True)
 class HangupTool:
     """Lets the assistant end the conversation."""
 
@@ -83,14 +129,17 @@ class HangupTool:
     extra: Mapping[str, Any] = field(default_factory=_nothing)
     kind: Literal["hangup"] = "hangup"
     name: str = "hangup"
+    fillers: tuple[Filler, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class HandoffTarget:
-    """An assistant that can take over, and what the model calls it."""
+    """An assistant that can take over, and what the model calls it. ``number`` is that of its version, where it is not
+    its main one."""
 
     assistant_id: str
     name: str
+    number: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +151,7 @@ class HandoffTool:
     extra: Mapping[str, Any] = field(default_factory=_nothing)
     kind: Literal["handoff"] = "handoff"
     name: str = "handoff"
+    fillers: tuple[Filler, ...] = ()
 
 
 class Act(StrEnum):
@@ -137,6 +187,7 @@ class LineTool:
     description: str = ""
     extra: Mapping[str, Any] = field(default_factory=_nothing)
     kind: Literal["line"] = "line"
+    fillers: tuple[Filler, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +199,7 @@ class MessageTool:
     extra: Mapping[str, Any] = field(default_factory=_nothing)
     kind: Literal["message"] = "message"
     name: str = "send_message"
+    fillers: tuple[Filler, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,11 +214,12 @@ class SkipTool:
 
 @dataclass(frozen=True, slots=True)
 class SettableVariable:
-    """A variable that the model may write; ``type`` is a JSON Schema type."""
+    """A variable that the model may write; ``type`` is a JSON Schema type, ``choices`` are all that a text may be."""
 
     name: str
     type: str = "string"
     description: str = ""
+    choices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,13 +248,23 @@ class RetrievalTool:
 @dataclass(frozen=True, slots=True)
 class RemoteTool:
     """A tool of an MCP server that is attached to the assistant, as that server listed it. ``tool`` is its name there;
-    ``name`` differs from it where two servers name a tool alike."""
+    ``name`` differs from it where two servers name a tool alike.
+
+    ``own``: the server is one of the version's own, and ``server_id`` is its name there. Where ``mockable`` is false it
+    is really called in examinations too. ``stored``, ``fillers`` and ``quiet`` are as in ``WebhookTool``.
+    """
 
     name: str
     description: str
     parameters: Mapping[str, Any]
     server_id: str
     tool: str
+    own: bool = False
+    mockable: bool = True
+    stored: tuple[StoredField, ...] = ()
+    fillers: tuple[Filler, ...] = ()
+    waits: bool = True
+    quiet: bool = False
     kind: Literal["remote"] = "remote"
 
 
@@ -218,6 +281,7 @@ class OtherTool:
 Tool = (
     WebhookTool
     | FunctionTool
+    | CodeTool
     | HangupTool
     | HandoffTool
     | LineTool
@@ -235,12 +299,13 @@ class ToolMock:
     """What a tool answers in an examination instead of being called.
 
     ``arguments`` None matches any call; otherwise every given key must be equal, deeply (a subset match).
-    The first mock that matches wins.
+    The first mock that matches wins. ``ok`` false is a tool that failed.
     """
 
     tool: str
     output: str
     arguments: Mapping[str, Any] | None = None
+    ok: bool = True
 
     def matches(self, name: str, arguments: Mapping[str, Any]) -> bool:
         """Whether this mock answers the call."""

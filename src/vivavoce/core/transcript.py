@@ -10,6 +10,7 @@ from vivavoce.core.event import (
     Left,
     Message,
     Moved,
+    Recalled,
     Speaker,
     ToolCall,
     ToolCalled,
@@ -54,7 +55,7 @@ class Transcript:
         """The last thing that somebody said or did. Movements in a flow, handovers and words that only fill the time
         are passed over: they leave it open whose turn it is."""
         for event in reversed(self.events):
-            if isinstance(event, Moved | HandedOver) or (isinstance(event, Message) and event.fills):
+            if isinstance(event, Moved | HandedOver | Recalled) or (isinstance(event, Message) and event.fills):
                 continue
             return event
         return None
@@ -71,7 +72,7 @@ class Transcript:
         """What the models of assistant and tester cost so far."""
         spent = Usage(attempts=0)
         for event in self.events:
-            used = None if isinstance(event, ToolReturned) else event.usage
+            used = None if isinstance(event, ToolReturned | Recalled) else event.usage
             spent = spent.plus(used) if used else spent
         return spent
 
