@@ -4,39 +4,32 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
 from sqlalchemy import Table, select
 from sqlalchemy.exc import IntegrityError
-from tests.support.store import NOW, ORG, a_conversation, a_scenario, an_assistant, put_run
+from tests.support.store import NOW, ORG, a_scenario, an_assistant
+from tests.support.things import ORIGIN, OURS, THEIRS, Things, furnish
 
 import vivavoce.storage as store
-from vivavoce.core.appointment import Appointment
-from vivavoce.core.assistant import Assistant, Origin, Version
-from vivavoce.core.conversation import Conversation
-from vivavoce.core.document import Document
+from vivavoce.core.assistant import Form
 from vivavoce.core.filter import Filter
-from vivavoce.core.insight import Finding, FindingStatus, Found, Insight, InsightGroup
-from vivavoce.core.integration import Connection
-from vivavoce.core.library import SharedTool
-from vivavoce.core.run import Run
-from vivavoce.core.scenario import Medium, Scenario
-from vivavoce.core.secret import Secret
-from vivavoce.core.server import McpServer
-from vivavoce.core.text import Direction, Text, TextStatus
-from vivavoce.core.tool import FunctionTool
+from vivavoce.core.insight import FindingStatus
+from vivavoce.core.text import Direction, TextStatus
 from vivavoce.storage import (
     answers,
     appointments,
     assistants,
+    batches,
+    components,
     connections,
     conversations,
     documents,
-    duties,
     findings,
     insights,
+    libraries,
     memory,
     runs,
     scenarios,
@@ -46,109 +39,16 @@ from vivavoce.storage import (
     tools,
 )
 from vivavoce.storage.appointments import AppointmentFilter
+from vivavoce.storage.conversations import TalkFilter
 from vivavoce.storage.database import Database, Tx
 from vivavoce.storage.documents import Piece
-from vivavoce.storage.page import Window
+from vivavoce.storage.page import Span, Window
 from vivavoce.storage.runs import RunFilter
 from vivavoce.storage.scenarios import ScenarioFilter
 from vivavoce.storage.tables import metadata
 from vivavoce.storage.texts import TextFilter
 
 OTHER = "org-b"
-OURS, THEIRS = "+15550001", "+15550002"
-ORIGIN = Origin("elsewhere", "agent-1")
-
-
-@dataclass
-class Things:
-    """One of everything, in one organisation."""
-
-    assistant: Assistant
-    deleted: Assistant
-    scenario: Scenario
-    run: Run
-    conversation: Conversation
-    tool: SharedTool
-    server: McpServer
-    connection: Connection
-    secret: Secret
-    insight: Insight
-    group: InsightGroup
-    finding: Finding
-    appointment: Appointment
-    sent: Text
-    waiting: Text
-    document: Document
-
-    @property
-    def user(self) -> Version:
-        """A version that names the tool."""
-        return self.assistant.main
-
-
-def furnish(tx: Tx, org: str) -> Things:
-    """Every organisation gets the same names, so that only ``org`` tells them apart."""
-    scenario = a_scenario(suite="suite", target="t")
-    scenarios.add(tx, org, scenario)
-    run = put_run(tx, scenario=scenario, org=org)
-    id_ = run.id
-    tool = SharedTool(f"tool-{id_}", "tool", "function", FunctionTool("tool"), NOW)
-    tools.add(tx, org, tool)
-    assistant = replace(an_assistant(shared=(tool.id,)), origin=ORIGIN, tags=("tag",))
-    deleted = an_assistant()
-    for one in (assistant, deleted):
-        assistants.add(tx, org, one)
-    assistants.set_deleted(tx, deleted.id, NOW)
-    conversation = a_conversation(name="talk", metadata={"a": "b", "assistant_id": assistant.id})
-    conversations.add(tx, org, [conversation])
-    server = McpServer(f"server-{id_}", "server", "http", "http", "https://example.com/mcp", NOW)
-    servers.add(tx, org, server)
-    connection = Connection(f"connection-{id_}", "github", "secret", NOW)
-    connections.put(tx, org, connection)
-    secret = Secret(f"secret-{id_}", "secret", "bearer", NOW, NOW)
-    secrets.add(tx, org, secret, secret.id.encode())
-    insight = Insight(f"insight-{id_}", "insight", "why?", NOW)
-    insights.add(tx, org, insight)
-    group = InsightGroup(f"group-{id_}", "group", NOW)
-    insights.add_group(tx, org, group)
-    insights.join(tx, group.id, insight.id)
-    finding = Finding(f"finding-{id_}", conversation.id, group.id, FindingStatus.PENDING, NOW)
-    findings.add(tx, org, finding)
-    finding = replace(finding, results=(Found(insight.id, "insight", f"what {id_} is about"),))
-    findings.put(tx, org, finding)
-    appointment = Appointment(f"appointment-{id_}", assistant.id, Medium.PHONE_CALL, OURS, THEIRS, NOW, NOW)
-    appointments.add(tx, org, appointment)
-    medium, out, in_ = Medium.SMS_CHAT, Direction.OUTBOUND, Direction.INBOUND
-    talk = conversation.id
-    sent = Text(
-        f"text-1-{id_}", out, medium, OURS, THEIRS, "Hi", TextStatus.SENT, NOW, conversation.id, "", "carrier-1"
-    )
-    waiting = Text(f"text-2-{id_}", in_, medium, THEIRS, OURS, "Hi", TextStatus.RECEIVED, NOW, talk)
-    for text in (sent, waiting):
-        texts.add(tx, org, text)
-    duties.want(tx, duties.Wanted(f"duty-{id_}", org, "reply", waiting.id, NOW))
-    document = Document(f"document-{id_}", "bucket", "name", "digest", NOW)
-    documents.add(tx, org, document, ["words"], "model", [b"1234"])
-    return Things(
-        assistant,
-        deleted,
-        scenario,
-        run,
-        conversation,
-        tool,
-        server,
-        connection,
-        secret,
-        insight,
-        group,
-        finding,
-        appointment,
-        sent,
-        waiting,
-        document,
-    )
-
-
 Look = Callable[[Tx, str, Things], Any]
 """Calls one function for an organisation, with the ids of somebody's things."""
 
@@ -159,6 +59,10 @@ def only(id_: str, found: Any) -> list[Any]:
     """Of what was found the thing with this id: others have some of the same name."""
     every = cast("tuple[Any, ...]", found) if isinstance(found, tuple) else (found,)
     return [one for one in every if one is not None and one.id == id_]
+
+
+def talks(of: Things) -> TalkFilter:
+    return TalkFilter(ids=(of.conversation.id,))
 
 
 LOOKS: dict[str, Look] = {
@@ -173,11 +77,35 @@ LOOKS: dict[str, Look] = {
     "assistants.get locked": lambda tx, org, of: assistants.get(tx, org, of.assistant.id, lock=True),
     "assistants.get deleted": lambda tx, org, of: assistants.get(tx, org, of.deleted.id, lock=True, deleted=True),
     "assistants.get_all": lambda tx, org, of: only(of.assistant.id, assistants.get_all(tx, org)),
+    "assistants.get_slice": lambda tx, org, of: only(
+        of.assistant.id, assistants.get_slice(tx, org, [Form.ASSISTANT], Span()).items
+    ),
+    "assistants.get_every_version": lambda tx, org, of: only(
+        of.assistant.id, tuple(one for one, _ in assistants.get_every_version(tx, org, [Form.ASSISTANT], 9))
+    ),
+    "assistants.get_players": lambda tx, org, of: assistants.get_players(tx, org, of.deleted.id),
     "assistants.get_deleted": lambda tx, org, of: only(
         of.deleted.id, assistants.get_deleted(tx, org, NOW - 1, WINDOW).items
     ),
     "assistants.find": lambda tx, org, of: only(of.assistant.id, assistants.find(tx, org, ORIGIN)),
     "assistants.erase": lambda tx, org, of: assistants.erase(tx, org, of.assistant.id),
+    "batches.get": lambda tx, org, of: batches.get(tx, org, of.batch.id),
+    "batches.get_slice": lambda tx, org, of: only(
+        of.batch.id, batches.get_slice(tx, org, "assistant", None, Span()).items
+    ),
+    "batches.get_slice of number": lambda tx, org, of: only(
+        of.batch.id, batches.get_slice(tx, org, "assistant", 0, Span()).items
+    ),
+    "components.get": lambda tx, org, of: components.get(tx, org, of.component.id),
+    "components.get locked": lambda tx, org, of: components.get(tx, org, of.component.id, lock=True),
+    "components.get_many": lambda tx, org, of: list(components.get_many(tx, org, [of.component.id])),
+    "components.get_many kept": lambda tx, org, of: list(components.get_many(tx, org, [of.component.id], keep=True)),
+    "components.get_slice": lambda tx, org, of: only(of.component.id, components.get_slice(tx, org, Span()).items),
+    "components.get_all": lambda tx, org, of: only(of.component.id, components.get_all(tx, org)),
+    "components.get_users": lambda tx, org, of: [id_ for id_, _ in components.get_users(tx, org) if id_ == of.flow.id],
+    "components.held_users": lambda tx, org, of: components.held_users(tx, org, of.component.id),
+    "components.put": lambda tx, org, of: components.put(tx, org, replace(of.component, name="stolen")),
+    "components.drop": lambda tx, org, of: components.drop(tx, org, of.component.id),
     "connections.get": lambda tx, org, of: connections.get(tx, org, of.connection.id),
     "connections.get_all": lambda tx, org, of: only(of.connection.id, connections.get_all(tx, org)),
     "connections.drop": lambda tx, org, of: connections.drop(tx, org, of.connection.id),
@@ -186,6 +114,8 @@ LOOKS: dict[str, Look] = {
     "conversations.get_filtered": lambda tx, org, of: only(
         of.conversation.id, conversations.get_filtered(tx, org, Filter(), 50)
     ),
+    "conversations.get_slice": lambda tx, org, of: conversations.get_slice(tx, org, talks(of), Span()).items,
+    "conversations.count": lambda tx, org, of: conversations.count(tx, org, talks(of)),
     "conversations.drop": lambda tx, org, of: conversations.drop(tx, org, of.conversation.id),
     "documents.find": lambda tx, org, of: only(of.document.id, documents.find(tx, org, "bucket", "name")),
     "documents.get_all": lambda tx, org, of: only(of.document.id, documents.get_all(tx, org)),
@@ -198,6 +128,7 @@ LOOKS: dict[str, Look] = {
     "documents.put_vectors": lambda tx, org, of: documents.put_vectors(
         tx, org, [Piece(of.document.id, 0, "words")], "another", [b"4321"]
     ),
+    "documents.drop_bucket": lambda tx, org, of: documents.drop_bucket(tx, org, of.library.id),
     "documents.drop": lambda tx, org, of: documents.drop(tx, org, of.document.id),
     "findings.get": lambda tx, org, of: findings.get(tx, org, of.finding.id),
     "findings.get locked": lambda tx, org, of: findings.get(tx, org, of.finding.id, lock=True),
@@ -224,6 +155,11 @@ LOOKS: dict[str, Look] = {
     "insights.get_group_page": lambda tx, org, of: only(of.group.id, insights.get_group_page(tx, org, WINDOW).items),
     "insights.put_group": lambda tx, org, of: insights.put_group(tx, org, replace(of.group, name="stolen")),
     "insights.drop_group": lambda tx, org, of: insights.drop_group(tx, org, of.group.id),
+    "libraries.get": lambda tx, org, of: libraries.get(tx, org, of.library.id),
+    "libraries.get locked": lambda tx, org, of: libraries.get(tx, org, of.library.id, lock=True),
+    "libraries.get_all": lambda tx, org, of: only(of.library.id, libraries.get_all(tx, org, 50)),
+    "libraries.put": lambda tx, org, of: libraries.put(tx, org, replace(of.library, name="stolen")),
+    "libraries.drop": lambda tx, org, of: libraries.drop(tx, org, of.library.id),
     "memory.get_results": lambda tx, org, of: memory.get_results(tx, org, of.conversation.id, [of.insight.id]),
     "runs.get": lambda tx, org, of: runs.get(tx, org, of.run.id),
     "runs.get of scenario": lambda tx, org, of: runs.get(tx, org, of.run.id, of.scenario.id),
@@ -231,6 +167,8 @@ LOOKS: dict[str, Look] = {
     "runs.get_page of scenario": lambda tx, org, of: (
         runs.get_page(tx, org, RunFilter(scenario_id=of.scenario.id), WINDOW).items
     ),
+    "runs.get_slice": lambda tx, org, of: runs.get_slice(tx, org, of.batch.id, Span()).items,
+    "runs.get_samples": lambda tx, org, of: list(runs.get_samples(tx, org, [of.batch.id])),
     "scenarios.get": lambda tx, org, of: scenarios.get(tx, org, of.scenario.id),
     "scenarios.get locked": lambda tx, org, of: scenarios.get(tx, org, of.scenario.id, lock=True),
     "scenarios.get kept": lambda tx, org, of: scenarios.get(tx, org, of.scenario.id, keep=True),
@@ -239,6 +177,10 @@ LOOKS: dict[str, Look] = {
     "scenarios.get_page": lambda tx, org, of: only(
         of.scenario.id, scenarios.get_page(tx, org, ScenarioFilter(), WINDOW).items
     ),
+    "scenarios.retire": lambda tx, org, of: scenarios.retire(tx, org, of.scenario.id, NOW),
+    "scenarios.get_many": lambda tx, org, of: list(scenarios.get_many(tx, org, [of.scenario.id])),
+    "scenarios.get_slice": lambda tx, org, of: only(of.scenario.id, scenarios.get_slice(tx, org, ["t"], Span()).items),
+    "scenarios.get_targets": lambda tx, org, of: list(scenarios.get_targets(tx, org, [of.assistant.id])),
     "scenarios.get_suite": lambda tx, org, of: only(of.scenario.id, scenarios.get_suite(tx, org, "suite")),
     "secrets.find": lambda tx, org, of: secrets.find(tx, org, "secret") == of.secret.id.encode(),
     "secrets.find_typed": lambda tx, org, of: (
@@ -279,12 +221,15 @@ LOOKS: dict[str, Look] = {
 MAKERS = {
     "appointments.add",
     "assistants.add",
+    "batches.add",
+    "components.add",
     "connections.put",
     "conversations.add",
     "documents.add",
     "findings.add",
     "insights.add",
     "insights.add_group",
+    "libraries.add",
     "runs.add",
     "scenarios.add",
     "secrets.add",
@@ -298,6 +243,7 @@ NAMES_ONLY = {"assistants.get_tags", "scenarios.get_suites"}
 BEHIND_A_LOOK = {
     "assistants.add_version",
     "assistants.drop_version",
+    "assistants.get_numbered",
     "assistants.get_version",
     "assistants.get_versions",
     "assistants.put_version",
@@ -306,9 +252,12 @@ BEHIND_A_LOOK = {
     "assistants.set_tags",
     "conversations.append",
     "conversations.forget",
+    "conversations.get_openings",
     "conversations.get_transcript",
+    "conversations.get_transcripts",
     "conversations.is_forgotten",
     "conversations.set_ended",
+    "conversations.set_extra",
     "conversations.set_metadata",
     "conversations.set_opening",
     "insights.join",
@@ -342,7 +291,8 @@ NOBODYS = {
     "keys.find",
     "keys.get_all",
     "keys.revoke",  # a key is what tells whose a request is
-    "page.fetch_page",  # the conditions are the caller's
+    "page.fetch_page",
+    "page.fetch_slice",  # the conditions are the caller's
     "texts.orgs",  # that is what it asks for
 }
 

@@ -11,22 +11,24 @@ from tests.support.store import (
     a_run,
     a_scenario,
     a_version,
+    an_assistant,
     events_of,
     put_run,
     said,
     waits,
 )
 
-from vivavoce.core.assistant import Version
+from vivavoce.core.assistant import Form, Version
 from vivavoce.core.run import Run
 from vivavoce.core.scenario import Criterion, Medium, Scenario
 from vivavoce.core.tool import ToolMock
+from vivavoce.storage import assistants as kept_assistants
 from vivavoce.storage import conversations, scenarios
 from vivavoce.storage import runs as kept_runs
 from vivavoce.storage.database import Database, Tx
-from vivavoce.storage.page import Window
+from vivavoce.storage.page import Span, Window
 from vivavoce.storage.runs import Order
-from vivavoce.storage.scenarios import ScenarioFilter
+from vivavoce.storage.scenarios import ScenarioFilter, Target
 from vivavoce.storage.tables import conversations as conversation_rows
 from vivavoce.storage.tables import events, runs, snapshots
 
@@ -260,3 +262,77 @@ async def test_a_locked_scenario_is_held_until_the_commit(database: Database) ->
     found = await database.read(lambda tx: scenarios.get(tx, ORG, kept.id))
     assert found is not None
     assert found.name == "ab"
+
+
+# --- retired, and many at once --------------------------------------------------------------------------------------
+
+
+async def test_a_retired_scenario_is_nowhere_and_its_runs_stay(database: Database) -> None:
+    kept, other = a_scenario(suite="s", target="t"), a_scenario(suite="s", target="t")
+    await put(database, other)
+    run = await database.write(lambda tx: put_run(tx, scenario=kept))
+    assert await database.write(lambda tx: scenarios.retire(tx, ORG, kept.id, 9))
+    assert await database.read(lambda tx: scenarios.get(tx, ORG, kept.id)) is None
+    assert await database.write(lambda tx: scenarios.get_many(tx, ORG, [kept.id, other.id])) == {other.id: other}
+    assert await database.write(lambda tx: scenarios.get_suite(tx, ORG, "s")) == (other,)
+    page = await database.read(lambda tx: scenarios.get_page(tx, ORG, ScenarioFilter(target="t"), Window()))
+    assert (page.items, page.total) == ((other,), 1)
+    assert (await database.read(lambda tx: scenarios.get_slice(tx, ORG, ["t"], Span()))).items == (other,)
+    frozen = await database.read(lambda tx: kept_runs.get_frozen(tx, run.id))
+    assert frozen is not None
+    assert (frozen.run, frozen.scenario) == (run, kept)
+
+
+async def test_only_ones_own_scenario_can_be_retired_and_only_once(database: Database) -> None:
+    kept = a_scenario()
+    await put(database, kept)
+    for org, id_, done in (
+        ("org-b", kept.id, False),
+        (ORG, "none", False),
+        (ORG, kept.id, True),
+        (ORG, kept.id, False),
+    ):
+        assert await database.write(lambda tx, org=org, id_=id_: scenarios.retire(tx, org, id_, 9)) is done
+
+
+async def test_a_retired_scenario_can_still_be_dropped_with_its_runs(database: Database) -> None:
+    kept = a_scenario()
+    run = await database.write(lambda tx: put_run(tx, scenario=kept))
+    await database.write(lambda tx: scenarios.retire(tx, ORG, kept.id, 9))
+    assert await database.write(lambda tx: scenarios.drop(tx, ORG, kept.id))
+    assert await database.read(lambda tx: kept_runs.get_frozen(tx, run.id)) is None
+
+
+async def test_a_stretch_is_of_any_of_the_targets(database: Database) -> None:
+    wanted = [a_scenario(target=target) for target in ("a", "b", "a")]
+    await put(database, *wanted, a_scenario(target="c"))
+
+    async def listed(span: Span, org: str = ORG) -> tuple[list[str], bool]:
+        found = await database.read(lambda tx: scenarios.get_slice(tx, org, ["a", "b"], span))
+        return [one.id for one in found.items], found.more
+
+    newest_first = [one.id for one in reversed(wanted)]
+    assert await listed(Span()) == (newest_first, False)
+    assert await listed(Span(2)) == (newest_first[:2], True)
+    assert await listed(Span(2, newest_first[1])) == (newest_first[2:], False)
+    assert await listed(Span(), "org-b") == ([], False)
+
+
+async def test_targets_are_told_by_form_and_newest_number(database: Database) -> None:
+    desk, flow, gone = an_assistant(), replace(an_assistant(), form=Form.FLOW), an_assistant()
+
+    def work(tx: Tx) -> None:
+        for one in (desk, flow, gone):
+            kept_assistants.add(tx, ORG, one)
+        newer = kept_assistants.add_version(tx, replace(flow.main, id="v1"))
+        kept_assistants.set_main(tx, flow.id, newer.id)
+        kept_assistants.set_deleted(tx, gone.id, 9)
+
+    await database.write(work)
+    ids = [desk.id, flow.id, gone.id, "none"]
+    assert await database.read(lambda tx: scenarios.get_targets(tx, ORG, ids)) == {
+        desk.id: Target(desk.id, Form.ASSISTANT, 0),
+        flow.id: Target(flow.id, Form.FLOW, 1),
+        gone.id: Target(gone.id, Form.ASSISTANT, 0, gone=True),
+    }
+    assert await database.read(lambda tx: scenarios.get_targets(tx, "org-b", ids)) == {}

@@ -63,8 +63,7 @@ async def test_a_version_is_overwritten_in_its_place(database: Database) -> None
     def work(tx: Tx) -> None:
         first = a_version(id="v-1", assistant_id="a")
         assistants.add(tx, ORG, Assistant("a", first, NOW))
-        second = replace(first, id="v-2")
-        assistants.add_version(tx, second)
+        second = assistants.add_version(tx, replace(first, id="v-2"))
         assistants.put_version(tx, replace(first, name="changed"))
         assert assistants.get_versions(tx, "a") == (second, replace(first, name="changed"))
 

@@ -82,6 +82,11 @@ def fill(tx: Tx) -> None:
     put("runs", {**RUN, "id": "new", "conversation_id": "new talk"})
 
 
+def unnumbered(version: Version) -> Version:
+    """As a run froze it before versions had numbers."""
+    return replace(version, number=0)
+
+
 def renew(version: Version) -> tuple[Version, tuple[str, ...]]:
     return replace(version, greeting=f"I am {version.id}"), (f"tag of {version.id}",)
 
@@ -98,7 +103,7 @@ async def test_every_row_can_be_read_afterwards(first: Database) -> None:
     for id_ in ("done", "new"):
         frozen = await first.read(lambda tx, id_=id_: runs.get_frozen(tx, id_))
         assert frozen is not None
-        assert (frozen.scenario, frozen.version, frozen.others) == (SCENARIO, versions[0], ())
+        assert (frozen.scenario, frozen.version, frozen.others) == (SCENARIO, unnumbered(versions[0]), ())
 
 
 async def test_a_conversation_is_over_where_its_run_is(first: Database) -> None:
@@ -121,7 +126,7 @@ async def test_versions_are_renewed_also_where_a_run_froze_them_and_main_gives_t
     assert other.greeting == "I am one"
     frozen = await first.read(lambda tx: runs.get_frozen(tx, "new"))
     assert frozen is not None
-    assert frozen.version == assistant.main
+    assert frozen.version == unnumbered(assistant.main)
 
 
 async def test_what_was_renewed_is_not_renewed_again_and_nothing_is_lost_on_the_way_back(first: Database) -> None:

@@ -7,8 +7,10 @@ from typing import Annotated, Any, Generic, TypeVar
 from pydantic import Field, TypeAdapter
 
 from vivavoce.core.assistant import Version
+from vivavoce.core.component import Component
 from vivavoce.core.conversation import Opening
 from vivavoce.core.event import Event, Usage
+from vivavoce.core.knowledge import Library
 from vivavoce.core.scenario import Scenario
 from vivavoce.core.tool import Tool
 from vivavoce.core.verdict import Verdict
@@ -32,9 +34,11 @@ class Codec(Generic[T]):
 event_codec: Codec[Event] = Codec(Annotated[Event, Field(discriminator="kind")])
 version_codec: Codec[Version] = Codec(Version)
 versions_codec: Codec[tuple[Version, ...]] = Codec(tuple[Version, ...])
+component_codec: Codec[Component] = Codec(Component)
 tool_codec: Codec[Tool] = Codec(Annotated[Tool, Field(discriminator="kind")])
 opening_codec: Codec[Opening] = Codec(Opening)
 scenario_codec: Codec[Scenario] = Codec(Scenario)
+library_codec: Codec[Library] = Codec(Library)
 usage_codec: Codec[Usage] = Codec(Usage)
 verdicts_codec: Codec[tuple[Verdict, ...]] = Codec(tuple[Verdict, ...])
 

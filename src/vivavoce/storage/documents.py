@@ -89,11 +89,13 @@ def get_pieces(tx: Tx, org: str, ids: Sequence[str], model: str | None) -> tuple
     return tuple(sorted(found, key=lambda piece: place[piece.document_id]))
 
 
-def get_bare(tx: Tx, org: str, model: str, most: int) -> tuple[Piece, ...]:
-    """Some passages that have no vector of this model."""
+def get_bare(tx: Tx, org: str, model: str, most: int, bucket: str | None = None) -> tuple[Piece, ...]:
+    """Some passages that have no vector of this model, in one bucket or anywhere."""
     lacks = or_(passages.c.model.is_(None), passages.c.model != model, passages.c.vector.is_(None))
     query = select(passages.c.document_id, passages.c.position, passages.c.text).join(documents)
     query = query.where(documents.c.org == org, lacks).order_by(passages.c.document_id, passages.c.position)
+    if bucket is not None:
+        query = query.where(documents.c.bucket == bucket)
     return tuple(Piece(row.document_id, row.position, row.text) for row in tx.execute(query.limit(most)))
 
 
@@ -109,3 +111,8 @@ def put_vectors(tx: Tx, org: str, pieces: Sequence[Piece], model: str, vectors: 
 def drop(tx: Tx, org: str, document_id: str) -> bool:
     """Remove a document with its passages. False when there is none."""
     return tx.execute(delete(documents).where(documents.c.org == org, documents.c.id == document_id)).rowcount > 0
+
+
+def drop_bucket(tx: Tx, org: str, bucket: str) -> None:
+    """Remove all documents of a bucket with their passages."""
+    tx.execute(delete(documents).where(documents.c.org == org, documents.c.bucket == bucket))

@@ -36,3 +36,31 @@ def fetch_page(
     query: Select[Any] = select(table).where(*where).order_by(*order)
     rows = tx.execute(query.limit(window.size).offset((window.number - 1) * window.size))
     return rows.all(), total
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Which stretch of a list is asked for: at most ``size`` items behind the one with the id ``after``. Lists go from
+    the newest to the oldest, or the other way where they are ``ascending``."""
+
+    size: int = 50
+    after: str | None = None
+    ascending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Slice(Generic[T]):
+    """A stretch of a list, and whether there is more behind it."""
+
+    items: tuple[T, ...]
+    more: bool
+
+
+def fetch_slice(tx: Tx, table: Table, where: Sequence[ColumnElement[bool]], span: Span) -> tuple[Sequence[Any], bool]:
+    """The rows of one stretch by their ids, which are made in the order of time, and whether there are more."""
+    query: Select[Any] = select(table).where(*where)
+    if span.after is not None:
+        query = query.where(table.c.id > span.after if span.ascending else table.c.id < span.after)
+    order = table.c.id.asc() if span.ascending else table.c.id.desc()
+    rows = tx.execute(query.order_by(order).limit(span.size + 1)).all()
+    return rows[: span.size], len(rows) > span.size

@@ -1,10 +1,10 @@
 """Runs, kept. What a run froze is kept apart, once for all runs that froze the same."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Row, insert, select, update
+from sqlalchemy import ColumnElement, Row, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from vivavoce.core.assistant import Cast, Version
@@ -13,10 +13,20 @@ from vivavoce.core.run import Run
 from vivavoce.core.scenario import Scenario
 from vivavoce.core.status import Status
 from vivavoce.core.verdict import Fault
-from vivavoce.storage.codec import digest, scenario_codec, usage_codec, verdicts_codec, version_codec, versions_codec
+from vivavoce.storage.codec import (
+    Codec,
+    digest,
+    scenario_codec,
+    usage_codec,
+    verdicts_codec,
+    version_codec,
+    versions_codec,
+)
 from vivavoce.storage.database import Tx
-from vivavoce.storage.page import Page, Window, fetch_page
+from vivavoce.storage.page import Page, Slice, Span, Window, fetch_page, fetch_slice
 from vivavoce.storage.tables import runs, snapshots
+
+T = TypeVar("T")
 
 _TRIES = 3
 """How often what was deleted in the very moment in which it was found is kept anew."""
@@ -88,10 +98,15 @@ def _run(row: Row[Any]) -> Run:
 def add(tx: Tx, org: str, orders: Sequence[Order]) -> None:
     """Keep new runs and what they froze."""
     bodies: dict[str, str] = {}
+    known: dict[int, str] = {}
 
-    def freeze(body: str) -> str:
-        key = digest(body)
-        bodies[key] = body
+    def freeze(codec: Codec[T], frozen: T) -> str:
+        # Many runs freeze one object, which is written and hashed once; it lives as long as its order.
+        key = known.get(id(frozen))
+        if key is None:
+            body = codec.dumps(frozen)
+            key = known[id(frozen)] = digest(body)
+            bodies[key] = body
         return key
 
     rows = [
@@ -104,9 +119,9 @@ def add(tx: Tx, org: str, orders: Sequence[Order]) -> None:
             "conversation_id": order.run.conversation_id,
             "status": order.run.status.value,
             "trigger": order.run.trigger,
-            "scenario_digest": freeze(scenario_codec.dumps(order.scenario)),
-            "version_digest": freeze(version_codec.dumps(order.version)) if order.version else None,
-            "others_digest": freeze(versions_codec.dumps(order.others)) if order.others else None,
+            "scenario_digest": freeze(scenario_codec, order.scenario),
+            "version_digest": freeze(version_codec, order.version) if order.version else None,
+            "others_digest": freeze(versions_codec, order.others) if order.others else None,
             "version_id": order.run.version_id,
             "criteria": list(order.run.criteria),
             "reason": "",
@@ -177,18 +192,48 @@ def get_page(tx: Tx, org: str, wanted: RunFilter, window: Window) -> Page[Run]:
     return Page(tuple(_run(row) for row in rows), total, window)
 
 
+def get_slice(tx: Tx, org: str, batch_id: str, span: Span) -> Slice[Frozen]:
+    """A stretch of a batch's runs with what they froze. Runs that froze the same share it."""
+    rows, more = fetch_slice(tx, runs, [runs.c.org == org, runs.c.batch_id == batch_id], span)
+    return Slice(_with_frozen(tx, rows), more)
+
+
+def get_samples(tx: Tx, org: str, batch_ids: Collection[str]) -> Mapping[str, Scenario]:
+    """What the first run of each of these batches froze, by the batch's id; none where no run is left."""
+    first = select(func.min(runs.c.id)).where(runs.c.org == org, runs.c.batch_id.in_(sorted(set(batch_ids))))
+    query = (
+        select(runs.c.batch_id, snapshots.c.body)
+        .join(snapshots, snapshots.c.digest == runs.c.scenario_digest)
+        .where(runs.c.id.in_(first.group_by(runs.c.batch_id)))
+    )
+    return {row.batch_id: scenario_codec.loads(row.body) for row in tx.execute(query)}
+
+
 def get_frozen(tx: Tx, run_id: str) -> Frozen | None:
     """The run with what it froze, or None when it was deleted meanwhile."""
-    row = tx.execute(select(runs).where(runs.c.id == run_id)).first()
-    if row is None:
-        return None
-    wanted = [key for key in (row.scenario_digest, row.version_digest, row.others_digest) if key]
-    found = tx.execute(select(snapshots).where(snapshots.c.digest.in_(wanted)))
+    return next(iter(_with_frozen(tx, tx.execute(select(runs).where(runs.c.id == run_id)).all())), None)
+
+
+def _with_frozen(tx: Tx, rows: Sequence[Row[Any]]) -> tuple[Frozen, ...]:
+    wanted = sorted(
+        {key for row in rows for key in (row.scenario_digest, row.version_digest, row.others_digest) if key}
+    )
+    found = tx.execute(select(snapshots).where(snapshots.c.digest.in_(wanted))) if wanted else ()
     bodies = {one.digest: one.body for one in found}
-    return Frozen(
-        row.org,
-        _run(row),
-        scenario_codec.loads(bodies[row.scenario_digest]),
-        version_codec.loads(bodies[row.version_digest]) if row.version_digest else None,
-        versions_codec.loads(bodies[row.others_digest]) if row.others_digest else (),
+    read: dict[str, Any] = {}
+
+    def thawed(codec: Codec[T], key: str) -> T:
+        if key not in read:
+            read[key] = codec.loads(bodies[key])
+        return read[key]
+
+    return tuple(
+        Frozen(
+            row.org,
+            _run(row),
+            thawed(scenario_codec, row.scenario_digest),
+            thawed(version_codec, row.version_digest) if row.version_digest else None,
+            thawed(versions_codec, row.others_digest) if row.others_digest else (),
+        )
+        for row in rows
     )

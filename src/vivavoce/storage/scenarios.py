@@ -1,14 +1,17 @@
 """Scenarios, kept."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, delete, insert, or_, select, update
 
+from vivavoce.core.assistant import Form
+from vivavoce.core.event import Millis
 from vivavoce.core.scenario import Scenario
 from vivavoce.storage.codec import scenario_codec
 from vivavoce.storage.database import Tx
-from vivavoce.storage.page import Page, Window, fetch_page
-from vivavoce.storage.tables import conversations, runs, scenarios, snapshots
+from vivavoce.storage.page import Page, Slice, Span, Window, fetch_page, fetch_slice
+from vivavoce.storage.tables import assistants, conversations, runs, scenarios, snapshots, versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +21,20 @@ class ScenarioFilter:
     suite: str | None = None
     medium: str | None = None
     target: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The assistant that scenarios go to: what it is made as, and the number of its main version. ``gone`` is one that
+    was deleted and can still be brought back."""
+
+    id: str
+    form: Form
+    number: int
+    gone: bool = False
+
+
+_active = scenarios.c.retired_at.is_(None)
 
 
 def _columns(scenario: Scenario) -> dict[str, object]:
@@ -34,13 +51,27 @@ def add(tx: Tx, org: str, scenario: Scenario) -> None:
     tx.execute(insert(scenarios).values(id=scenario.id, org=org, created_at=scenario.created_at, **_columns(scenario)))
 
 
+def retire(tx: Tx, org: str, scenario_id: str, at: Millis) -> bool:
+    """Take a scenario out of every list; its runs stay. False when there is none."""
+    query = update(scenarios).where(scenarios.c.org == org, scenarios.c.id == scenario_id, _active)
+    return tx.execute(query.values(retired_at=at)).rowcount > 0
+
+
 def get(tx: Tx, org: str, scenario_id: str, *, lock: bool = False, keep: bool = False) -> Scenario | None:
     """The scenario, or None. Until the commit ``lock`` holds it against other writers, ``keep`` against deletion."""
-    query = select(scenarios.c.body).where(scenarios.c.org == org, scenarios.c.id == scenario_id)
+    query = select(scenarios.c.body).where(scenarios.c.org == org, scenarios.c.id == scenario_id, _active)
     if lock or keep:
         query = query.with_for_update(read=keep, key_share=keep)
     body = tx.execute(query).scalar_one_or_none()
     return scenario_codec.loads(body) if body else None
+
+
+def get_many(tx: Tx, org: str, ids: Collection[str]) -> Mapping[str, Scenario]:
+    """Those of these scenarios that there are, by their ids. They are kept until the commit."""
+    mine = (scenarios.c.org == org, scenarios.c.id.in_(sorted(set(ids))), _active)
+    query = select(scenarios.c.id, scenarios.c.body).where(*mine).order_by(scenarios.c.id)
+    rows = tx.execute(query.with_for_update(read=True, key_share=True))
+    return {row.id: scenario_codec.loads(row.body) for row in rows}
 
 
 def put(tx: Tx, org: str, scenario: Scenario) -> None:
@@ -51,7 +82,7 @@ def put(tx: Tx, org: str, scenario: Scenario) -> None:
 
 def drop(tx: Tx, org: str, scenario_id: str) -> bool:
     """Remove a scenario with its runs and their conversations. False when there is none."""
-    mine = select(scenarios.c.id).where(scenarios.c.org == org, scenarios.c.id == scenario_id)
+    mine = select(scenarios.c.id).where(scenarios.c.org == org, scenarios.c.id == scenario_id)  # retired or not
     driven = select(runs.c.id).where(runs.c.org == org, runs.c.scenario_id == scenario_id)
     talks = select(runs.c.conversation_id).where(runs.c.org == org, runs.c.scenario_id == scenario_id)
     # In the order in which the journal takes them, a run before its conversation, or both could wait for each other.
@@ -73,7 +104,7 @@ def drop(tx: Tx, org: str, scenario_id: str) -> bool:
 
 def get_page(tx: Tx, org: str, wanted: ScenarioFilter, window: Window) -> Page[Scenario]:
     """A page of scenarios, newest first."""
-    where: list[ColumnElement[bool]] = [scenarios.c.org == org]
+    where: list[ColumnElement[bool]] = [scenarios.c.org == org, _active]
     for column in ("suite", "medium", "target"):
         value = getattr(wanted, column)
         if value is not None:
@@ -84,12 +115,30 @@ def get_page(tx: Tx, org: str, wanted: ScenarioFilter, window: Window) -> Page[S
 
 def get_suite(tx: Tx, org: str, suite: str) -> tuple[Scenario, ...]:
     """Every scenario of a suite, oldest first: the order in which people wrote them. They are kept until the commit."""
-    query = select(scenarios.c.body).where(scenarios.c.org == org, scenarios.c.suite == suite)
+    query = select(scenarios.c.body).where(scenarios.c.org == org, scenarios.c.suite == suite, _active)
     rows = tx.execute(query.order_by(scenarios.c.id).with_for_update(read=True, key_share=True))
     return tuple(scenario_codec.loads(body) for body in rows.scalars())
 
 
 def get_suites(tx: Tx, org: str) -> tuple[str, ...]:
     """The names of all suites, in alphabetical order."""
-    query = select(scenarios.c.suite).where(scenarios.c.org == org, scenarios.c.suite.is_not(None)).distinct()
+    mine = (scenarios.c.org == org, scenarios.c.suite.is_not(None), _active)
+    query = select(scenarios.c.suite).where(*mine).distinct()
     return tuple(sorted(tx.execute(query).scalars()))
+
+
+def get_slice(tx: Tx, org: str, targets: Collection[str], span: Span) -> Slice[Scenario]:
+    """A stretch of the scenarios that go to any of these."""
+    where = (scenarios.c.org == org, scenarios.c.target.in_(sorted(set(targets))), _active)
+    rows, more = fetch_slice(tx, scenarios, where, span)
+    return Slice(tuple(scenario_codec.loads(row.body) for row in rows), more)
+
+
+def get_targets(tx: Tx, org: str, ids: Collection[str]) -> Mapping[str, Target]:
+    """The assistants with these ids, where they are any."""
+    main = (versions.c.assistant_id == assistants.c.id) & (versions.c.id == assistants.c.main_id)
+    query = select(assistants.c.id, assistants.c.form, assistants.c.deleted_at, versions.c.position)
+    mine = (assistants.c.org == org, assistants.c.id.in_(sorted(set(ids))))
+    rows = tx.execute(query.join(versions, main).where(*mine))
+    # Positions are counted from 1.
+    return {row.id: Target(row.id, Form(row.form), row.position - 1, row.deleted_at is not None) for row in rows}

@@ -53,7 +53,10 @@ assistants = Table(
     # Where it was imported from: the provider, and its id there.
     Column("origin", String(64)),
     Column("origin_id", String(255)),
+    # What it is made as: the forms of the core.
+    Column("form", String(16), nullable=False, server_default="assistant"),
     Index(None, "org", "id"),
+    Index(None, "org", "form", "id"),
     Index(None, "org", "origin", "origin_id"),
 )
 
@@ -138,8 +141,50 @@ scenarios = Table(
     Column("target", Text, nullable=False),
     Column("body", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    # One that is retired is in no list; its runs stay.
+    Column("retired_at", BigInteger),
     Index(None, "org", "id"),
     Index(None, "org", "suite"),
+    Index(None, "org", "target", "id"),
+)
+
+batches = Table(
+    "batches",
+    metadata,
+    # Runs that were triggered together, of one assistant; how they stand is counted from them.
+    Column("id", String(64), primary_key=True),
+    Column("org", String(64), nullable=False),
+    Column("assistant_id", String(64), nullable=False),
+    Column("version_id", String(64), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("total", Integer, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Index(None, "org", "assistant_id", "number", "id"),
+)
+
+components = Table(
+    "components",
+    metadata,
+    # Parts of flows that several flows share.
+    Column("id", String(64), primary_key=True),
+    Column("org", String(64), nullable=False),
+    Column("body", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
+    Index(None, "org", "id"),
+)
+
+libraries = Table(
+    "libraries",
+    metadata,
+    # Documents under one name; the bucket of their passages is the id.
+    Column("id", String(64), primary_key=True),
+    Column("org", String(64), nullable=False),
+    Column("status", String(32), nullable=False),
+    Column("body", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
+    Index(None, "org", "id"),
 )
 
 snapshots = Table(
@@ -162,7 +207,11 @@ conversations = Table(
     # What it started with (variables, memory); null until it has started. Sealed are those that nobody may read.
     Column("opening", Text),
     Column("ended_at", BigInteger),
+    # With whom it is, where it can be listed by that; and what an API keeps with it.
+    Column("assistant_id", String(64)),
+    Column("extra", _json),
     Index(None, "org", "id"),
+    Index(None, "org", "assistant_id", "id"),
 )
 
 events = Table(
