@@ -234,9 +234,12 @@ async def test_variables_reach_the_tools_as_text(session: Session) -> None:
     seen: list[dict[str, str]] = []
 
     class Spy:
-        async def call(self, tool: Any, arguments: Any, *, key: str, variables: Any) -> ToolOutput:
-            seen.append({"key": key, **variables})
+        async def call(self, tool: Any, arguments: Any, *, key: str, filling: Any) -> ToolOutput:
+            seen.append({"key": key, **filling.variables})
             return ToolOutput("ok", ok=True)
+
+        async def recalled(self, recall: Any, about: str) -> tuple[str, ...]:
+            return ()
 
     async with serving(always(completion(None, ("find", "{}")))) as server:
         url = server.url + PATH

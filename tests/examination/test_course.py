@@ -11,6 +11,7 @@ from vivavoce.core.event import (
     Left,
     Message,
     Moved,
+    Recalled,
     Speaker,
     ToolCall,
     ToolCalled,
@@ -22,6 +23,10 @@ from vivavoce.examination.course import Limits, Stop, first_to_act, is_waited_fo
 LIMITS = Limits(max_duration_s=60, turn_limit=5)
 CALL = ToolCalled(ToolCall("1", "look_up", {}), 0)
 RESULT = ToolReturned("1", "look_up", "{}", True, 0)
+FAILED = ToolReturned("1", "look_up", "no", False, 0)
+MOVED, HANDED = Moved("n", 0, "e"), HandedOver("b", "v", "Bill", 0)
+FOUND = Recalled(("Open at 9.",), 0)
+FILLER = Message(Speaker.ASSISTANT, "One moment, please.", 0, fills=True)
 
 
 def caller(text: str, took_ms: int = 0) -> Message:
@@ -96,6 +101,33 @@ def test_silences_of_the_assistant_in_a_row_end_it() -> None:
     )
 
 
+@pytest.mark.parametrize("work", [(CALL, RESULT), (CALL, RESULT, MOVED), (CALL, FAILED, CALL, RESULT)])
+def test_section_3_4_a_silence_after_a_tool_that_worked_is_not_one_who_stopped_answering(
+    work: tuple[Event, ...],
+) -> None:
+    busy: list[Event] = [each for number in range(5) for each in (caller(f"press {number}"), *work, desk(""))]
+    patient = Limits(60, 9)
+    assert stopped(*busy, limits=patient) is None
+    # Nor does it add to those before and after it.
+    assert stopped(caller("a"), desk(""), *busy[-len(work) - 2 :], caller("c"), desk(""), limits=patient) is None
+
+
+def test_section_3_4_one_whose_tools_work_and_who_never_speaks_has_stopped_answering_some_day() -> None:
+    busy = [each for number in range(6) for each in (caller(f"press {number}"), CALL, RESULT, desk(""))]
+    assert stopped(*busy[:-1], limits=Limits(60, 9)) is None
+    assert stopped(*busy, limits=Limits(60, 9)) == Stop(
+        Ending.SILENCE, "the assistant stayed silent 6 times in a row, whatever its tools did"
+    )
+    assert stopped(*busy[:-1], desk("Done."), limits=Limits(60, 9)) is None
+
+
+def test_section_3_4_a_tool_that_failed_or_worked_for_an_earlier_question_excuses_no_silence() -> None:
+    assert stopped(caller("a"), CALL, FAILED, desk(""), caller("b"), CALL, FAILED, desk("")) == Stop(
+        Ending.SILENCE, "the assistant stayed silent 2 times in a row"
+    )
+    assert stopped(caller("a"), CALL, RESULT, desk(""), caller("b"), desk(""), caller("c"), desk("")) is not None
+
+
 def test_a_word_between_silences_begins_anew() -> None:
     assert stopped(desk(""), caller("a"), desk("Yes?"), caller("b"), desk("")) is None
 
@@ -162,6 +194,33 @@ def test_without_any_turn_the_assistant_may_still_greet() -> None:
     assert found.ending is Ending.TURN_LIMIT
 
 
+# --- utterances -----------------------------------------------------------------------------------------------------
+
+TALKATIVE = Limits(60, 100, utterance_limit=6)
+
+
+def test_section_3_4_the_utterance_limit_counts_messages_of_both() -> None:
+    assert stopped(*exchanges(2), desk("And more."), limits=TALKATIVE) is None
+    assert stopped(*exchanges(3), limits=TALKATIVE) == Stop(
+        Ending.TURN_LIMIT, "caller and assistant said 6 messages without coming to an end; the limit is 6"
+    )
+    assert stopped(*exchanges(3), limits=Limits(60, 100)) is None
+
+
+def test_section_3_4_the_last_message_may_be_answered_by_leaving_and_not_by_words() -> None:
+    five = [*exchanges(2), desk("And more.")]
+    assert stopped(*five, caller("And?"), limits=TALKATIVE) is None
+    found = stopped(*five, caller("And?"), desk("So."), limits=TALKATIVE)
+    assert found is not None
+    assert found.reason == "caller and assistant said 7 messages without coming to an end; the limit is 6"
+    # Whoever has more to do says no more than that either.
+    assert stop(Transcript((*five, caller("And?"), desk("So."))), TALKATIVE, Speaker.ASSISTANT) is not None
+
+
+def test_section_3_4_silences_and_words_that_fill_the_time_are_no_utterances() -> None:
+    assert stopped(*exchanges(2), FILLER, caller("a?"), FILLER, desk(""), limits=TALKATIVE) is None
+
+
 # --- all of them ----------------------------------------------------------------------------------------------------
 
 EVENTS = st.lists(
@@ -184,7 +243,7 @@ def test_a_conversation_stops_for_the_reason_that_is_there_and_for_no_other(
     questions = [one.text for one in events if isinstance(one, Message) and one.speaker is Speaker.CALLER]
     reasons = {
         Ending.MAX_DURATION: sum(one.took_ms for one in events) >= 8000,
-        Ending.SILENCE: len(answers) >= silences and set(answers[-silences:]) == {""},
+        Ending.SILENCE: _is_silent(events, silences),
         Ending.LOOP: any(
             # All of these messages are short.
             len(own) >= 2 * repeats and len(set(own[-2 * repeats :])) == 1 and own[-1]
@@ -199,6 +258,18 @@ def test_a_conversation_stops_for_the_reason_that_is_there_and_for_no_other(
     assert found is None or found.reason
 
 
+def _is_silent(events: list[Event], silences: int) -> bool:
+    """The same rule, told otherwise: what was said, ``.`` for a silence after work, ``!`` for one without."""
+    told = ""
+    for turn, event in enumerate(events):
+        if isinstance(event, Message) and event.speaker is Speaker.ASSISTANT:
+            asked = [
+                at for at, one in enumerate(events[:turn]) if isinstance(one, Message) and one.speaker != "assistant"
+            ]
+            told += event.text or ("." if RESULT in events[max(asked, default=0) : turn] else "!")
+    return told.endswith("!" * silences) or len(told) - len(told.rstrip(".!")) >= 3 * silences
+
+
 def test_somebody_always_acts_next() -> None:
     events: list[Event] = [caller("a"), desk("b"), desk(""), CALL, RESULT, Left(Ending.GOODBYE, 0)]
     for pair in product(events, repeat=2):
@@ -207,11 +278,8 @@ def test_somebody_always_acts_next() -> None:
 
 # --- movements, handovers and words that fill the time --------------------------------------------------------------
 
-MOVED, HANDED = Moved("n", 0, "e"), HandedOver("b", "v", "Bill", 0)
-FILLER = Message(Speaker.ASSISTANT, "One moment, please.", 0, fills=True)
 
-
-@pytest.mark.parametrize("passed_over", [(MOVED,), (HANDED,), (MOVED, HANDED, MOVED), (FILLER,)])
+@pytest.mark.parametrize("passed_over", [(MOVED,), (HANDED,), (FOUND,), (MOVED, HANDED, MOVED), (FILLER,)])
 @pytest.mark.parametrize("last", [caller("Hello."), desk("Hi."), CALL, RESULT])
 def test_they_leave_it_open_whose_turn_it_is(passed_over: tuple[Event, ...], last: Event) -> None:
     talk = Transcript((last, *passed_over))

@@ -12,6 +12,7 @@ from vivavoce.core.event import (
     Left,
     Message,
     Moved,
+    Recalled,
     Speaker,
     ToolCall,
     ToolCalled,
@@ -108,6 +109,10 @@ Transcript:
         (Left(Ending.HANGUP, 0, Speaker.ASSISTANT, "solved"), "[7] the conversation ended (hangup)"),
         (Left(Ending.TRANSFER, 0, Speaker.ASSISTANT, "to Ann"), "[7] the conversation ended (transfer)"),
         (Message(Speaker.ASSISTANT, "Wait.", 0, fills=True), "[7] assistant (while a tool works): Wait."),
+        (
+            Recalled(("Open at 9.", "Closed\non Sunday."), 0),
+            "[7] documents that the assistant was shown: Open at 9.\n    Closed\n    on Sunday.",
+        ),
         (Moved("n1", 0), "[7] the conversation flow is at n1"),
         (Moved("n1", 0, "e", "Billing", 250), "[7] the conversation flow moves to Billing (0.25 s)"),
         (HandedOver("b", "v", "Bill", 0), "[7] from here on speaks another assistant: Bill"),

@@ -11,6 +11,7 @@ from vivavoce.core.event import (
     Left,
     Message,
     Moved,
+    Recalled,
     Speaker,
     ToolCall,
     ToolCalled,
@@ -43,6 +44,11 @@ def test_where_a_flow_or_a_handover_led_can_be_quoted() -> None:
     talk = Transcript((Moved("n1", 0, "e", "Billing desk"), Moved("n2", 0), HandedOver("b", "v", "Bill", 0)))
     assert [text_of(event) for event in talk.events] == ["Billing desk", "n2", "Bill"]
     assert find("Bill", None, talk) == Quote(2, "Bill")
+
+
+def test_documents_that_the_assistant_was_shown_can_be_quoted() -> None:
+    talk = Transcript((Recalled(("Open at 9.", "Closed on Sunday."), 0),))
+    assert find("Closed on Sunday", None, talk) == Quote(0, "Closed on Sunday")
 
 
 def test_why_somebody_left_was_never_said_and_cannot_be_quoted() -> None:

@@ -93,6 +93,17 @@ async def test_a_conversation_always_begins_with_the_user(lines: tuple[PromptLin
     assert isinstance(heard[0][0][0].parts[-1], UserPromptPart)
 
 
+@pytest.mark.parametrize("last", [(), (PromptLine("system", "Say goodbye."),)])
+async def test_a_conversation_never_ends_with_the_models_own_words(last: tuple[PromptLine, ...]) -> None:
+    heard: Heard = []
+    model = OtherModel(FunctionModel(playing(said("Bye!"), heard=heard)), name="acme/one")
+    await model.reply(Prompt((*HELLO.lines, PromptLine("assistant", "Hi!"), *last)))
+    end = heard[0][0][-1]
+    assert isinstance(end, ModelRequest)
+    assert isinstance(end.parts[-1], UserPromptPart)
+    assert end.parts[-1].content == "(Nobody has answered yet. Go on.)"
+
+
 @pytest.mark.parametrize(
     ("answer", "profile"),
     [
@@ -281,3 +292,33 @@ async def test_arguments_that_could_not_be_kept_are_asked_for_again() -> None:
     bad = ModelResponse(parts=[ToolCallPart("find", '{"a":' * 120 + "1" + "}" * 120)])
     with pytest.raises(ModelFailure, match="nested too deeply"):
         await OtherModel(FunctionModel(playing(bad, bad)), name="acme/one").reply(HELLO)
+
+
+async def test_a_temperature_and_a_call_are_wished_for_only_where_they_are_given() -> None:
+    heard: Heard = []
+    answers = [said("a"), said("b"), said("c")]
+    model = OtherModel(FunctionModel(playing(*answers, heard=heard)), name="acme/one")
+    tool = ToolSpec("find", "Finds.", {"type": "object", "properties": {}})
+    await model.reply(Prompt(HELLO.lines, (tool,), temperature=0.0, must_call=True))
+    await model.reply(Prompt(HELLO.lines, must_call=True))
+    await model.reply(HELLO)
+    plain = {"request_timeout": 60.0, "max_retries": 0}
+    assert [info.model_settings for _, info in heard] == [
+        {**plain, "temperature": 0.0, "tool_choice": "required"},
+        plain,
+        plain,
+    ]
+
+
+async def test_a_stream_has_the_same_wishes() -> None:
+    heard: list[AgentInfo] = []
+
+    async def play(messages: list[ModelMessage], info: AgentInfo) -> AsyncIterator[str]:
+        heard.append(info)
+        yield "Hello."
+
+    model = OtherModel(FunctionModel(stream_function=play), name="acme/one")
+    items = [item async for item in model.stream(Prompt(HELLO.lines, temperature=0.5))]
+    assert items[:-1] == ["Hello."]
+    (info,) = heard
+    assert (info.model_settings or {}).get("temperature") == 0.5

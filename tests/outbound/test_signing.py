@@ -1,6 +1,8 @@
-"""The signature of section 6.3: Ed25519 over ``timestamp|body``, in two headers."""
+"""Signatures: Ed25519 over ``timestamp|body`` in two headers (section 6.3), HMAC in one (testing contract, 3.6)."""
 
 import base64
+import hashlib
+import hmac
 
 import pytest
 
@@ -66,3 +68,17 @@ def test_a_signer_does_not_show_its_key() -> None:
     shown = repr(Signer(lambda: SEED)) + str(vars(Signer(lambda: SEED)))
     assert SEED.hex() not in shown
     assert base64.b64encode(SEED).decode() not in shown
+
+
+def test_section_3_6_with_a_shared_secret_the_body_and_the_milliseconds_are_signed() -> None:
+    signer = Signer(lambda: SEED)
+    (header,) = signer.sealed("X-Signed", BODY, NOW).items()
+    digest = hmac.new(signer.shared_secret.encode(), BODY + b"1800000000123", hashlib.sha256).hexdigest()
+    assert header == ("X-Signed", f"v=1800000000123,d={digest}")
+
+
+def test_the_shared_secret_is_the_server_s_own_and_tells_nothing_of_its_key() -> None:
+    secret = Signer(lambda: SEED).shared_secret
+    assert secret == Signer(lambda: SEED).shared_secret != Signer(lambda: bytes(32)).shared_secret
+    assert len(bytes.fromhex(secret)) == 32
+    assert secret not in (SEED.hex(), PUBLIC.hex())

@@ -8,16 +8,18 @@ from aiohttp import web
 from tests.outbound.local_server import Seen, serving
 
 from vivavoce.assistant.ports import ToolOutput
+from vivavoce.assistant.templating import Filling
 from vivavoce.core.tool import WebhookTool
 from vivavoce.outbound.fetch import Session
+from vivavoce.tools.answers import SUBMITTED
 from vivavoce.tools.background import Background
 from vivavoce.tools.reach import Reach
-from vivavoce.tools.webhook import SUBMITTED, call_webhook
+from vivavoce.tools.webhook import call_webhook
 
 
 async def call(session: Session, url: str, background: Background | None, *, waits_ms: int) -> ToolOutput:
     tool = WebhookTool("book", "", url, waits_ms=waits_ms, timeout_ms=10_000)
-    return await call_webhook(session, tool, {}, key="k", variables={}, reach=Reach(background=background))
+    return await call_webhook(session, tool, {}, key="k", filling=Filling(), reach=Reach(background=background))
 
 
 async def test_a_quick_answer_of_an_asynchronous_webhook_is_given(session: Session) -> None:

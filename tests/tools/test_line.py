@@ -1,6 +1,7 @@
 import pytest
 
 from vivavoce.assistant.ports import ToolOutput
+from vivavoce.assistant.templating import Filling
 from vivavoce.core.tool import Act, LineTarget, LineTool
 from vivavoce.tools.line import NOTHING_CHARGED, act
 
@@ -10,7 +11,7 @@ VARIABLES = {"desk": "+15550002", "shop": "Birch", "list": '[{"to": "+1", "name"
 
 
 def transfer(*targets: LineTarget, template: str = "", kind: Act = Act.TRANSFER, **arguments: object) -> ToolOutput:
-    return act(LineTool(kind, kind.value, targets, template), arguments, VARIABLES)
+    return act(LineTool(kind, kind.value, targets, template), arguments, Filling(VARIABLES))
 
 
 @pytest.mark.parametrize("target", ["Sales", "sales ", "+15550001"])

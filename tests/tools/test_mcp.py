@@ -17,8 +17,8 @@ from vivavoce.assistant.ports import ToolOutput
 from vivavoce.outbound.fetch import Session, open_session
 from vivavoce.outbound.guard import Guard
 from vivavoce.tools import mcp, mcp_client
+from vivavoce.tools.answers import MODEL_READS
 from vivavoce.tools.mcp import Endpoint, Failed
-from vivavoce.tools.webhook import MODEL_READS
 
 PATIENCE_S = 20.0
 BRIEF_S = 0.3

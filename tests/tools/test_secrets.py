@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from tests.outbound.local_server import Seen, always, serving
 
 from vivavoce.assistant.ports import ToolOutput
+from vivavoce.assistant.templating import Filling
 from vivavoce.assistant.variables import render
 from vivavoce.core.tool import Header, StoredField, WebhookTool
 from vivavoce.outbound.fetch import Session
@@ -36,7 +37,7 @@ async def call(session: Session, url: str, reach: Reach = REACH, **fields: Any) 
     arguments = fields.pop("arguments", {})
     variables = {"shop": "Birch", "asks": section("key")}
     tool = WebhookTool("look_up", "Looks it up.", url, **fields)
-    return await call_webhook(session, tool, arguments, key="k", variables=variables, reach=reach)
+    return await call_webhook(session, tool, arguments, key="k", filling=Filling(variables), reach=reach)
 
 
 async def test_secrets_go_into_url_headers_query_and_body(session: Session) -> None:
@@ -165,7 +166,7 @@ def test_an_empty_secret_hides_nothing() -> None:
 
 @given(st.text())
 def test_text_without_a_section_is_only_rendered(text: str) -> None:
-    assert filled(text, {"a": "1"}, {}) == render(text, {"a": "1"})
+    assert filled(text, Filling({"a": "1"}), {}) == render(text, {"a": "1"})
 
 
 async def test_each_secret_is_asked_for_once() -> None:
@@ -185,4 +186,4 @@ def test_what_is_no_whole_section_stays_as_it_was_written() -> None:
         "{{#integration_secret}}{{x}}{{/integration_secret}}",
         "{{#other}}a{{/other}}",
     ):
-        assert filled(text, {}, {}) == text
+        assert filled(text, Filling(), {}) == text

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from tests.outbound.local_server import always, serving
 
+from vivavoce.assistant.templating import Filling
 from vivavoce.core.tool import Header, WebhookTool
 from vivavoce.outbound.fetch import Session
 from vivavoce.tools.reach import OutOfReach, Reach
@@ -18,12 +19,12 @@ async def secret(identifier: str) -> str | None:
     return {"key": "t0ken"}.get(identifier)
 
 
-def sign(body: bytes) -> Mapping[str, str]:
+def sign(body: bytes, _header: str) -> Mapping[str, str]:
     return {"Acme-Signature": str(len(body))}
 
 
 async def tried(session: Session, tool: WebhookTool) -> Trial:
-    return await attempt(session, tool, {"n": 1}, key="k", variables={}, reach=Reach(secret=secret, sign=sign))
+    return await attempt(session, tool, {"n": 1}, key="k", filling=Filling(), reach=Reach(secret=secret, sign=sign))
 
 
 async def test_what_was_sent_and_what_came_back(session: Session) -> None:

@@ -7,9 +7,11 @@ from aiohttp import web
 from tests.outbound.local_server import Seen, Server, always, raw_serving, serving
 
 from vivavoce.assistant.ports import ToolOutput
+from vivavoce.assistant.templating import Filling
 from vivavoce.core.tool import Header, StoredField, WebhookTool
 from vivavoce.outbound.fetch import Session
-from vivavoce.tools.webhook import MODEL_READS, call_webhook
+from vivavoce.tools.answers import MODEL_READS
+from vivavoce.tools.webhook import call_webhook
 
 
 def schema(*names: str, **types: str) -> dict[str, Any]:
@@ -23,7 +25,7 @@ async def call(
     session: Session, url: str, arguments: dict[str, Any], variables: dict[str, str] | None = None, **fields: Any
 ) -> ToolOutput:
     tool = WebhookTool("look_up", "Looks it up.", url, **fields)
-    return await call_webhook(session, tool, arguments, key="run:1:call_3", variables=variables or {})
+    return await call_webhook(session, tool, arguments, key="run:1:call_3", filling=Filling(variables or {}))
 
 
 def only(server: Server) -> Seen:

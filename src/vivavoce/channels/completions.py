@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 from vivavoce.assistant.ports import Tools
 from vivavoce.assistant.prompt import history
 from vivavoce.assistant.step import MAX_ROUNDS, rounds
-from vivavoce.assistant.variables import as_text
+from vivavoce.assistant.templating import Filling
 from vivavoce.channels.ask import Sleep, ask, garbled
 from vivavoce.core.clock import Clock
 from vivavoce.core.event import Event, Message, Speaker, ToolCall, ToolCalled, ToolReturned, Usage
@@ -133,11 +133,11 @@ async def _request(channel: CompletionsChannel, transcript: Transcript) -> tuple
 
 async def _run(channel: CompletionsChannel, transcript: Transcript) -> tuple[Event, ...]:
     events: list[Event] = []
-    variables = {name: as_text(value) for name, value in channel.variables.items()}
+    filling = Filling(channel.variables).as_texts()
     for call in transcript.pending_calls():
         started = channel.clock.ticks()
         output = await channel.tools.call(
-            FunctionTool(call.name), call.arguments, key=f"{channel.key}:{call.id}", variables=variables
+            FunctionTool(call.name), call.arguments, key=f"{channel.key}:{call.id}", filling=filling
         )
         took_ms = round((channel.clock.ticks() - started) * 1000)
         at = channel.clock.now()

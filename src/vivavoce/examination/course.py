@@ -3,23 +3,28 @@
 import re
 from dataclasses import dataclass
 
-from vivavoce.core.event import Ending, HandedOver, Message, Moved, Speaker
+from vivavoce.core.event import Ending, HandedOver, Message, Moved, Speaker, ToolReturned
 from vivavoce.core.transcript import Transcript
 
 SHORT = 3
 """A message of fewer words than these can be repeated twice as often before it is a loop."""
+
+BUSY = 3
+"""An assistant whose tools work may be silent so many times as often as one that does nothing at all."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """``max_duration_s`` seconds of conversation, ``turn_limit`` messages of the caller, ``repeats`` equal messages
     of one speaker in a row that make a loop (twice as many for a word or two), ``silences`` empty answers in a row
-    that end it."""
+    that end it (``BUSY`` times as many where its tools worked), ``utterance_limit`` messages of both with words in them
+    (contract, section 3.4; None sets no limit)."""
 
     max_duration_s: float
     turn_limit: int
     repeats: int = 3
     silences: int = 2
+    utterance_limit: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +68,11 @@ def stop(transcript: Transcript, limits: Limits, turn: Speaker | None = None) ->
         reason = f"it took {spent:.1f} s; the limit is {limits.max_duration_s:g} s"
         return Stop(Ending.MAX_DURATION, reason, _last_active(transcript))
     spoken = [message for _, message in transcript.messages() if not message.fills]
-    answers = [message.text for message in spoken if message.speaker is Speaker.ASSISTANT]
-    if len(answers) >= limits.silences and not any(answers[-limits.silences :]):
-        return Stop(Ending.SILENCE, f"the assistant stayed silent {limits.silences} times in a row")
+    idle, silent = _silences(transcript)
+    if idle >= limits.silences:
+        return Stop(Ending.SILENCE, f"the assistant stayed silent {idle} times in a row")
+    if silent >= BUSY * limits.silences:
+        return Stop(Ending.SILENCE, f"the assistant stayed silent {silent} times in a row, whatever its tools did")
     for speaker in Speaker:
         own = [message.text for message in spoken if message.speaker is speaker]
         # "Yes." may well be the answer to three questions.
@@ -73,10 +80,39 @@ def stop(transcript: Transcript, limits: Limits, turn: Speaker | None = None) ->
         tail = [_folded(text) for text in own[-times:]]
         if len(tail) == times and len(set(tail)) == 1 and tail[0]:
             return Stop(Ending.LOOP, f"the {speaker.value} said the same thing {times} times in a row", speaker)
+    speaks = turn or next_speaker(transcript)
     turns = sum(message.speaker is Speaker.CALLER for message in spoken)
-    if turns >= limits.turn_limit and (turn or next_speaker(transcript)) is Speaker.CALLER:
+    if turns >= limits.turn_limit and speaks is Speaker.CALLER:
         return Stop(Ending.TURN_LIMIT, f"the caller spoke {turns} times without coming to an end")
+    if limits.utterance_limit is not None:
+        said = sum(bool(message.text.strip()) for message in spoken)
+        # Whoever answers the last message that may be said can still end it without a word.
+        if said > limits.utterance_limit or (said == limits.utterance_limit and speaks is Speaker.CALLER):
+            reason = f"caller and assistant said {said} messages without coming to an end"
+            return Stop(Ending.TURN_LIMIT, f"{reason}; the limit is {limits.utterance_limit}")
     return None
+
+
+def _silences(transcript: Transcript) -> tuple[int, int]:
+    """(how many of the assistant's last answers were empty and no work either, how many were empty at all).
+
+    An assistant has not stopped answering where a tool of its own has worked since the caller spoke: some are told to
+    say nothing then (contract, sections 5 and 7.3).
+    """
+    idle = silent = 0
+    acted = False
+    for event in transcript.events:
+        if isinstance(event, ToolReturned):
+            acted = acted or event.ok
+        elif not isinstance(event, Message):
+            continue
+        elif event.speaker is Speaker.CALLER:
+            acted = False
+        elif event.text and not event.fills:
+            idle = silent = 0
+        elif not event.fills:
+            idle, silent = 0 if acted else idle + 1, silent + 1
+    return idle, silent
 
 
 def _last_active(transcript: Transcript) -> Speaker:

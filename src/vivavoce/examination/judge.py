@@ -7,7 +7,7 @@ conversation is asked again once; after that the criterion is inconclusive.
 
 from collections.abc import Mapping, Sequence
 
-from vivavoce.core.event import Event, HandedOver, Message, Moved, ToolCalled, ToolReturned, Usage
+from vivavoce.core.event import Event, HandedOver, Message, Moved, Recalled, ToolCalled, ToolReturned, Usage
 from vivavoce.core.model import Model, ModelFailure, Prompt, PromptLine, Trouble
 from vivavoce.core.scenario import Criterion
 from vivavoce.core.transcript import Transcript
@@ -50,6 +50,8 @@ def line(turn: int, event: Event) -> str:
             who = f"the conversation flow {'moves to' if edge else 'is at'}"
         case HandedOver():
             who = "from here on speaks another assistant:"
+        case Recalled():
+            who = "documents that the assistant was shown:"
         case _:
             return f"[{turn}] the conversation ended ({event.ending.value})"
     took = f" ({event.took_ms / 1000:.2f} s)" if event.took_ms else ""

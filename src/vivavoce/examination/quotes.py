@@ -3,7 +3,7 @@
 import json
 import re
 
-from vivavoce.core.event import Event, HandedOver, Message, Moved, ToolCalled, ToolReturned
+from vivavoce.core.event import Event, HandedOver, Message, Moved, Recalled, ToolCalled, ToolReturned
 from vivavoce.core.transcript import Transcript
 from vivavoce.core.verdict import Quote
 
@@ -24,6 +24,8 @@ def text_of(event: Event) -> str:
             return f"{call.name}({json.dumps(dict(call.arguments), ensure_ascii=False, sort_keys=True)})"
         case ToolReturned(output=output):
             return output
+        case Recalled(passages=passages):
+            return "\n".join(passages)
         case Moved(node=node, name=name):
             return name or node
         case HandedOver(name=name):

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from vivavoce.core.event import Event, HandedOver, Message, Millis, Moved, ToolCalled, ToolReturned, Usage
+from vivavoce.core.event import Event, HandedOver, Message, Millis, Moved, Recalled, ToolCalled, ToolReturned, Usage
 from vivavoce.core.transcript import Transcript
 from vivavoce.core.verdict import Outcome, Verdict
 from vivavoce.examination.quotes import text_of
@@ -57,6 +57,8 @@ def _told(event: Event) -> str:
             return f"flow: {text_of(event)}{f' (over {edge})' if edge else ''}{took}"
         case HandedOver(edge=edge):
             return f"handed over to {text_of(event)}{f' (over {edge})' if edge else ''}{took}"
+        case Recalled(passages=passages):
+            return f"documents: {len(passages)} passages were found{took}"
         case _:
             who = f"{event.speaker.value} " if event.speaker else ""
             return f"end: {who}{event.ending.value}{': ' + event.reason if event.reason else ''}{took}"

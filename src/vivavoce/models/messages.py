@@ -32,7 +32,7 @@ class Completion:
 
 
 def to_wire(prompt: Prompt) -> dict[str, Any]:
-    """The ``messages`` and ``tools`` of a request."""
+    """The ``messages``, ``tools`` and wishes of a request."""
     body: dict[str, Any] = {"messages": [_line(line) for line in prompt.lines]}
     if prompt.tools:
         body["tools"] = [
@@ -46,6 +46,10 @@ def to_wire(prompt: Prompt) -> dict[str, Any]:
             }
             for tool in prompt.tools
         ]
+        if prompt.must_call:
+            body["tool_choice"] = "required"
+    if prompt.temperature is not None:
+        body["temperature"] = prompt.temperature
     return body
 
 

@@ -26,6 +26,8 @@ T = TypeVar("T")
 _MODES: tuple[Mode, ...] = ("json_schema", "json_object", "plain")
 _FORMAT_REFUSED = frozenset({400, 404, 422, 501})
 _NOT_THE_FORMAT = frozenset({"model_not_found", "context_length_exceeded", "content_filter", "invalid_api_key"})
+_WISHES = ("temperature", "tool_choice")
+"""What some models refuse, and what they can be asked without."""
 _MAX_REMEMBERED = 1000
 _MAX_ECHO_CHARS = 4000
 
@@ -66,16 +68,33 @@ class OpenAIModel:
 
     def stream(self, prompt: Prompt) -> AsyncIterator[str | Reply]:
         """Pieces of text, then the whole ``Reply``. Raises ``ModelFailure``."""
+        body = to_wire(prompt)
         return streamed(
-            lambda tally: self._stream_once(prompt, tally), self._transport.pace, self._max_attempts, self._mended
+            lambda tally: self._stream_once(prompt, body, tally),
+            self._transport.pace,
+            self._max_attempts,
+            lambda setback: self._mended(setback, body),
         )
 
-    def _mended(self, setback: Setback) -> bool:
+    def _mended(self, setback: Setback, body: Mapping[str, Any]) -> bool:
         """Whether the server refused something that can be left out from now on."""
         told = self._transport.tells_stream_usage and "stream_options" in setback.message
         if told:
             self._transport.tells_stream_usage = False
-        return told
+        return told or self._left_out(setback, body)
+
+    def _left_out(self, setback: Setback, body: Mapping[str, Any]) -> bool:
+        refused = self._transport.refused
+        wishes = {(self._model, wish) for wish in _WISHES if wish in body and wish in setback.message} - refused
+        if setback.status not in _FORMAT_REFUSED or not wishes or len(refused) >= _MAX_REMEMBERED:
+            return False
+        refused.update(wishes)
+        return True
+
+    def _sent(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        refused = self._transport.refused
+        wished = {name: value for name, value in body.items() if (self._model, name) not in refused}
+        return self._fixed | wished
 
     async def _reply_to(self, prompt: Prompt, tally: Tally) -> Reply:
         return self._reply(await self._complete(to_wire(prompt), calls_in(prompt), tally), tally)
@@ -128,7 +147,7 @@ class OpenAIModel:
         raise first
 
     async def _complete(self, body: dict[str, Any], earlier_calls: int, tally: Tally) -> Completion:
-        raw = encode(self._fixed | body)
+        raw = encode(self._sent(body))
         transport = self._transport
 
         async def attempt() -> Completion:
@@ -141,11 +160,18 @@ class OpenAIModel:
             except Garbage as garbage:
                 raise transport.garbled(str(garbage)) from None
 
-        return await patiently(attempt, tally, transport.pace, self._max_attempts)
+        try:
+            return await patiently(attempt, tally, transport.pace, self._max_attempts)
+        except Setback as setback:
+            if not self._left_out(setback, body):
+                raise
+        return await self._complete(body, earlier_calls, tally)
 
-    async def _stream_once(self, prompt: Prompt, tally: Tally) -> AsyncGenerator[str | Reply]:
+    async def _stream_once(
+        self, prompt: Prompt, wished: Mapping[str, Any], tally: Tally
+    ) -> AsyncGenerator[str | Reply]:
         transport = self._transport
-        body = {**self._fixed, **to_wire(prompt), "stream": True}
+        body = {**self._sent(wished), "stream": True}
         if transport.tells_stream_usage:
             body["stream_options"] = {"include_usage": True}
         pieces = Pieces(calls_in(prompt))

@@ -25,6 +25,7 @@ T = TypeVar("T")
 _MAX_ERROR_CHARS = 300
 _MAX_ECHO_CHARS = 4000
 _NOBODY_SPOKE = "(The conversation begins.)"
+_NOBODY_ANSWERED = "(Nobody has answered yet. Go on.)"
 
 
 class Vendor:
@@ -116,7 +117,7 @@ class OtherModel:
         return streamed(lambda tally: self._stream_once(prompt, tally), self._pace, self._max_attempts)
 
     async def _reply_once(self, prompt: Prompt, tally: Tally) -> Reply:
-        response = await self._request(_to_messages(prompt.lines), _offering(prompt), tally)
+        response = await self._request(_to_messages(prompt.lines), _offering(prompt), tally, _wishes(prompt))
         return self._read(response, tally)
 
     async def _decide(self, prompt: Prompt, shape: Shape[T], tally: Tally) -> Answer[T]:
@@ -153,7 +154,11 @@ class OtherModel:
         return "".join(part.content for part in response.parts if isinstance(part, TextPart))
 
     async def _request(
-        self, messages: list[ModelMessage], parameters: ModelRequestParameters, tally: Tally
+        self,
+        messages: list[ModelMessage],
+        parameters: ModelRequestParameters,
+        tally: Tally,
+        wishes: ModelSettings | None = None,
     ) -> ModelResponse:
         from pydantic_ai.direct import model_request
 
@@ -161,7 +166,7 @@ class OtherModel:
         try:
             async with self._vendor.free:
                 response = await model_request(
-                    model, messages, model_settings=self._settings(model), model_request_parameters=parameters
+                    model, messages, model_settings=self._settings(model, wishes), model_request_parameters=parameters
                 )
         except (RuntimeError, TimeoutError, OSError) as error:
             raise self._setback(error) from None
@@ -176,7 +181,7 @@ class OtherModel:
         opened = model_request_stream(
             model,
             _to_messages(prompt.lines),
-            model_settings=self._settings(model),
+            model_settings=self._settings(model, _wishes(prompt)),
             model_request_parameters=_offering(prompt),
         )
         try:
@@ -230,8 +235,8 @@ class OtherModel:
                 raise ModelFailure(Trouble.UNRESOLVED, f"model {self._name} cannot be used: {error}") from None
         return self._model
 
-    def _settings(self, model: Model) -> ModelSettings:
-        settings: ModelSettings = {"request_timeout": self._timeout_s}
+    def _settings(self, model: Model, wishes: ModelSettings | None) -> ModelSettings:
+        settings: ModelSettings = {"request_timeout": self._timeout_s, **(wishes or {})}
         if "max_retries" not in model.unsupported_settings:
             settings["max_retries"] = 0  # attempts are counted here, and must not be multiplied there
         return settings
@@ -291,6 +296,15 @@ def _offering(prompt: Prompt) -> ModelRequestParameters:
     return ModelRequestParameters(function_tools=tools)
 
 
+def _wishes(prompt: Prompt) -> ModelSettings:
+    wishes: ModelSettings = {}
+    if prompt.temperature is not None:
+        wishes["temperature"] = prompt.temperature
+    if prompt.must_call and prompt.tools:
+        wishes["tool_choice"] = "required"
+    return wishes
+
+
 def _asking_for(shape: Shape[Any]) -> ModelRequestParameters:
     """Ask for the shape in whichever way the model's profile prefers: native schema, output tool or words."""
     from pydantic_ai.models import ModelRequestParameters
@@ -342,8 +356,12 @@ def _to_messages(lines: Sequence[PromptLine]) -> list[ModelMessage]:
             said = [TextPart(line.text)] if line.text or not line.calls else []
             called = [ToolCallPart(call.name, dict(call.arguments), tool_call_id=call.id) for call in line.calls]
             messages.append(ModelResponse(parts=[*said, *called]))
+    talk = [line for line in lines if line.role != "system"]
     if not begun:
         asked.append(UserPromptPart(_NOBODY_SPOKE))
+    elif talk[-1].role == "assistant":
+        # Nor one that ends with its own words: they take these for the beginning of the answer.
+        asked.append(UserPromptPart(_NOBODY_ANSWERED))
     if asked:
         messages.append(ModelRequest(parts=asked))
     return messages

@@ -161,9 +161,14 @@ class Models:
         for vendor in (*self._vendors.values(), *self._lent_vendors.values()):
             await vendor.close()
 
+    @property
+    def has_stand_in(self) -> bool:
+        """Whether the settings let a default model take the place of one that nobody serves."""
+        return self._settings.fallback == "default"
+
     def _stands_in(self, role: Role) -> bool:
         """Only for assistants: whose model tests and judges is never swapped silently."""
-        return role == "assistant" and self._settings.fallback == "default"
+        return role == "assistant" and self.has_stand_in
 
     def default_name(self, role: Role) -> str:
         """The name that stands where a role's model is not named."""

@@ -33,7 +33,8 @@ Mode = Literal["json_schema", "json_object", "plain"]
 class Transport:
     """The way to one provider. All models of a provider share one, and with it its limit of requests at once.
 
-    ``modes`` and ``tells_stream_usage`` are what was learnt about the provider while the process runs.
+    ``modes``, ``refused`` (a model, and a field of requests that it will not have) and ``tells_stream_usage`` are what
+    was learnt about the provider while the process runs.
     """
 
     def __init__(self, provider: Provider, session: Callable[[], aiohttp.ClientSession], pace: Pace) -> None:
@@ -45,6 +46,7 @@ class Transport:
         self.provider = provider
         self.pace = pace
         self.modes: dict[str, Mode] = {}
+        self.refused: set[tuple[str, str]] = set()
         self.tells_stream_usage = True
         self._key = key
         self._base = _base_url(provider, has_key=bool(key))

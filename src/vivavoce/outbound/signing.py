@@ -1,10 +1,14 @@
-"""Signatures on what this server sends, and on what is sent to it: Ed25519 over ``timestamp|body`` (contract, 6.3).
+"""Signatures on what this server sends, and on what is sent to it.
 
-The library is imported with the first signature: it takes 7 MB, and many servers never sign anything.
+Those with a key pair are Ed25519 over ``timestamp|body`` (contract, 6.3); those with a shared secret are HMAC-SHA256
+(testing contract, section 3.6). The library for the former is imported with the first signature: it takes 7 MB, and
+many servers never sign anything.
 """
 
 import base64
 import binascii
+import hashlib
+import hmac
 from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -19,7 +23,7 @@ TOLERANCE_S = 300
 
 
 class Signer:
-    """Signs with one private key; ``seed`` gives its 32 bytes."""
+    """Signs with one private key, whose 32 bytes ``seed`` gives, and with one secret that is made from it."""
 
     def __init__(self, seed: Callable[[], bytes]) -> None:
         self._seed = seed
@@ -43,6 +47,18 @@ class Signer:
         signature = base64.b64encode(self._key.sign(timestamp.encode() + b"|" + body)).decode()
         word = prefix.replace("_", "-")
         return {f"{word}timestamp": timestamp, f"{word}signature-ed25519": signature}
+
+    @property
+    def shared_secret(self) -> str:
+        """What a receiver needs to check a signature of ``sealed``: 64 hexadecimal digits, which nobody else may
+        know."""
+        return hmac.new(self._seed(), b"shared secret", hashlib.sha256).hexdigest()
+
+    def sealed(self, header: str, body: bytes, now: Millis) -> dict[str, str]:
+        """The one header of a request that is signed with the shared secret: ``v=<milliseconds>,d=<digest>``, where the
+        digest is the HMAC-SHA256 of the body with the milliseconds behind it, in hexadecimal digits."""
+        digest = hmac.new(self.shared_secret.encode(), body + str(now).encode(), hashlib.sha256).hexdigest()
+        return {header: f"v={now},d={digest}"}
 
 
 def signed(public_key: str, timestamp: str, signature: str, body: bytes, now: Millis) -> bool:

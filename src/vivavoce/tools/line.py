@@ -5,6 +5,7 @@ from typing import Any
 
 from vivavoce.assistant.ports import ToolOutput
 from vivavoce.assistant.targets import named, reachable
+from vivavoce.assistant.templating import Filling
 from vivavoce.assistant.variables import as_text
 from vivavoce.core.tool import Act, LineTarget, LineTool
 
@@ -18,14 +19,14 @@ _DONE = {
 _TONES = frozenset("0123456789ABCDabcd*#wW ")
 
 
-def act(tool: LineTool, arguments: Mapping[str, Any], variables: Mapping[str, str]) -> ToolOutput:
+def act(tool: LineTool, arguments: Mapping[str, Any], filling: Filling) -> ToolOutput:
     """The effect in text. The model names a ``target`` by its name or its address, and may leave it out where there
     is only one; for tones it gives ``digits``."""
     if tool.act is Act.PAY:
         return ToolOutput(NOTHING_CHARGED, ok=False)
     if tool.act is Act.TONES:
         return _press(as_text(arguments.get("digits")))
-    known = reachable(tool, variables)
+    known = reachable(tool, filling)
     if not known:
         return ToolOutput("There is nobody to reach: the tool has no target.", ok=False)
     wanted = as_text(arguments.get("target")).strip()

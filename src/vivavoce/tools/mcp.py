@@ -7,7 +7,7 @@ nobody waits for it but who asked.
 import asyncio
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Literal
 
@@ -24,11 +24,13 @@ _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_-]+")
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Endpoint:
-    """Where a server is, with its secrets filled in. ``token`` is the bearer's."""
+    """Where a server is, with its secrets filled in. ``token`` is the bearer's; ``headers`` go along with every
+    request."""
 
     url: str
     transport: Literal["http", "sse"]
     token: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, slots=True)

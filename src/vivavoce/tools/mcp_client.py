@@ -23,8 +23,8 @@ from vivavoce.assistant.ports import ToolOutput
 from vivavoce.outbound.answer import parsed, storable
 from vivavoce.outbound.fetch import Begun, Session, Unreachable, begin
 from vivavoce.outbound.guard import Refused
+from vivavoce.tools.answers import MODEL_READS
 from vivavoce.tools.mcp import MOST_TOOLS, Endpoint, Failed, Listed
-from vivavoce.tools.webhook import MODEL_READS
 
 log = structlog.get_logger(__name__)
 
@@ -179,7 +179,8 @@ async def _connected(session: Session, endpoint: Endpoint, timeout_s: float) -> 
     ) -> httpx2.AsyncClient:
         return httpx2.AsyncClient(transport=transport, headers=headers, timeout=timeout, auth=auth, trust_env=False)
 
-    headers = {} if endpoint.token is None else {"Authorization": f"Bearer {endpoint.token}"}
+    token = {} if endpoint.token is None else {"Authorization": f"Bearer {endpoint.token}"}
+    headers = {**endpoint.headers, **token}
     try:
         with scope:
             scope.deadline = anyio.current_time() + timeout_s

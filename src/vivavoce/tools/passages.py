@@ -1,7 +1,8 @@
 """From a file to passages: its text, and the text in pieces that overlap. Pure."""
 
 import re
-from html.parser import HTMLParser
+
+from vivavoce.tools.page import words_of
 
 LARGEST = 10 * 1024 * 1024
 """Bytes of one file."""
@@ -12,18 +13,10 @@ LENGTH = 1200
 OVERLAP = 200
 """About so many characters of a passage are at the beginning of the next one, too."""
 
-TEXTS = (".txt", ".text", ".md", ".markdown")
+TEXTS = (".txt", ".text", ".md", ".markdown", ".csv", ".tsv", ".json")
 PAGES = (".html", ".htm")
 
 _BREAKS = (re.compile(r"\n\s*\n"), re.compile(r"\n"), re.compile(r"[.!?。！？][\"'”’)\]]*\s"), re.compile(r"\s"))
-_SKIPPED = frozenset({"script", "style", "template", "noscript", "svg", "head"})
-_BLOCKS = frozenset(
-    re.findall(
-        r"\w+",
-        "address article aside blockquote br dd div dl dt figcaption figure footer form h1 h2 h3 h4 h5 h6 header hr li "
-        "main nav ol p pre section table td th tr ul",
-    )
-)
 
 
 class Unreadable(ValueError):
@@ -43,7 +36,7 @@ def text_of(name: str, data: bytes) -> str:
         raise Unreadable(f"{name}: it is not UTF-8 (byte {failure.start})") from None
     if "\x00" in text:
         raise Unreadable(f"{name}: it holds NUL characters, which no text does")
-    text = _page(text) if suffix in PAGES else text.replace("\r\n", "\n").replace("\r", "\n")
+    text = words_of(text) if suffix in PAGES else text.replace("\r\n", "\n").replace("\r", "\n")
     if not text.strip():
         raise Unreadable(f"{name}: there is no text in it")
     return text
@@ -82,36 +75,3 @@ def _next_start(text: str, start: int, end: int, overlap: int) -> int:
     wished = max(end - overlap, start + 1)
     word = re.compile(r"\s\S").search(text, wished - 1, end)
     return word.start() + 1 if word else end
-
-
-class _Reader(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.parts: list[str] = []
-        self._skipping = 0
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag in _SKIPPED:
-            self._skipping += 1
-        elif tag == "body":
-            self._skipping = 0  # a head may be left open
-        elif tag in _BLOCKS:
-            self.parts.append("\n")
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag in _SKIPPED:
-            self._skipping = max(0, self._skipping - 1)
-        elif tag in _BLOCKS:
-            self.parts.append("\n")
-
-    def handle_data(self, data: str) -> None:
-        if not self._skipping:
-            self.parts.append(re.sub(r"\s+", " ", data))
-
-
-def _page(text: str) -> str:
-    reader = _Reader()
-    reader.feed(text)
-    reader.close()
-    lines = (line.strip() for line in "".join(reader.parts).split("\n"))
-    return "\n\n".join(line for line in lines if line)

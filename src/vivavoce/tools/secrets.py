@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, cast
 from urllib.parse import quote
 
-from vivavoce.assistant.variables import render
+from vivavoce.assistant.templating import Filling, fill
 from vivavoce.tools.reach import Reach
 
 HIDDEN = "REDACTED"
@@ -35,13 +35,11 @@ def section(identifier: str) -> str:
     return f"{{{{#integration_secret}}}}{identifier}{{{{/integration_secret}}}}"
 
 
-def filled(template: str, variables: Mapping[str, str], secrets: Mapping[str, str]) -> str:
+def filled(template: str, filling: Filling, secrets: Mapping[str, str]) -> str:
     """The template with its variables and its secrets, all of which must be known."""
     # Odd pieces are identifiers, since the pattern has one group.
     pieces = _SECTION.split(template)
-    return "".join(
-        secrets[piece.strip()] if place % 2 else render(piece, variables) for place, piece in enumerate(pieces)
-    )
+    return "".join(secrets[piece.strip()] if place % 2 else fill(piece, filling) for place, piece in enumerate(pieces))
 
 
 async def opened(templates: Iterable[Any], reach: Reach) -> dict[str, str]:

@@ -1,10 +1,11 @@
 """Trying a webhook tool without a conversation: what was sent, and what came back."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from vivavoce.assistant.offer import offered_parameters
+from vivavoce.assistant.templating import Filling
 from vivavoce.core.tool import WebhookTool
 from vivavoce.outbound.answer import text_of
 from vivavoce.outbound.fetch import Session, Unreachable
@@ -12,7 +13,7 @@ from vivavoce.outbound.guard import Refused
 from vivavoce.tools.arguments import mismatch
 from vivavoce.tools.reach import OutOfReach, Reach
 from vivavoce.tools.secrets import HIDDEN, NoSecret, hidden, opened
-from vivavoce.tools.webhook import Request, Unusable, failure, misfit, prepare, send, templates, uncalled
+from vivavoce.tools.webhook import Request, Unusable, failure, misfit, prepare, send, signed, templates, uncalled
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ async def attempt(
     arguments: Mapping[str, Any],
     *,
     key: str,
-    variables: Mapping[str, str],
+    filling: Filling,
     reach: Reach,
 ) -> Trial:
     """Call the tool once, as a conversation would, and wait for the answer also where a conversation would not."""
@@ -42,15 +43,16 @@ async def attempt(
         return _unsent(misfit(wrong), None)
     try:
         secrets = await opened(templates(tool), reach)
-        request = prepare(tool, arguments, variables, secrets, key, reach)
+        unsigned = prepare(tool, arguments, filling, secrets, key, reach.conversation)
         # Put together a second time, because a value can hide in many spellings.
-        shown = prepare(tool, arguments, variables, dict.fromkeys(secrets, HIDDEN), key, Reach())
+        hiding = prepare(tool, arguments, filling, dict.fromkeys(secrets, HIDDEN), key, reach.conversation)
     except (Unusable, NoSecret) as error:
         return _unsent(uncalled(str(error)), None)
     except OutOfReach as error:
         return _unsent(str(error), None)
-    signature = {name: value for name, value in request.headers.items() if name not in shown.headers}
-    shown = Request(shown.method, shown.url, {**shown.headers, **signature}, shown.body)
+    request = signed(unsigned, tool, reach)
+    signature = {name: value for name, value in request.headers.items() if unsigned.headers.get(name) != value}
+    shown = replace(hiding, headers={**hiding.headers, **signature})
     try:
         answer = await send(session, request, tool.timeout_ms)
     except (Refused, Unreachable) as error:

@@ -1,6 +1,7 @@
 """Calling a webhook tool: the model's arguments become one HTTP request, its answer becomes text and variables.
 
-The rules are those of section 3 of the assistants contract.
+The rules are those of section 3 of the assistants contract, and of section 3.6 of the testing contract for what only
+its tools have: an envelope, forms, repetition, a bound for the answer, and a signature with a shared secret.
 """
 
 import asyncio
@@ -11,13 +12,17 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
+from vivavoce.assistant import braces
 from vivavoce.assistant.offer import offered_parameters, property_schemas
 from vivavoce.assistant.ports import ToolOutput
+from vivavoce.assistant.templating import Filling
 from vivavoce.assistant.variables import as_text
-from vivavoce.core.tool import WebhookTool
-from vivavoce.outbound.answer import json_of, text_of
+from vivavoce.core.assistant import Rules
+from vivavoce.core.tool import Envelope, WebhookTool
+from vivavoce.outbound.answer import text_of
 from vivavoce.outbound.fetch import Fetched, Session, Unreachable, fetch
 from vivavoce.outbound.guard import Refused
+from vivavoce.tools.answers import SUBMITTED, cut, kept_of
 from vivavoce.tools.arguments import mismatch
 from vivavoce.tools.reach import ALONE, Reach
 from vivavoce.tools.secrets import NoSecret, filled, hidden, opened
@@ -25,18 +30,24 @@ from vivavoce.tools.secrets import NoSecret, filled, hidden, opened
 Fill = Callable[[str], str]
 """Fills a template."""
 
-MODEL_READS = 64 * 1024
-"""Characters of an answer that the model is given; the rest is cut, and the cut is told."""
-
 MAX_BYTES = 1024 * 1024
 """Bytes of an answer that are read at all."""
 
-SUBMITTED = "Submitted"
-"""What the model is told of a call that goes on without it (contract, section 3)."""
+MOST_RETRIES = 5
+"""How often a request is made again at most, whatever its tool says."""
 
+_PASSING = ("timeout", "connect")
 _BODILESS = ("GET", "HEAD")
-_LEAD = re.compile(r"\{\{\{?[^{}#/][^{}]*\}?\}\}|[^/?#]*//[^/?#]*")
-_TAG_OR_SECTION = re.compile(r"(\{\{#.*?\{\{/[^{}]*\}\})|\{\{\{?[^{}]*\}?\}\}", re.DOTALL)
+_SECTION = r"(\{\{#.*?\{\{/[^{}]*\}\})"
+_HOST = r"[^/?#]*//[^/?#]*"
+_LEAD = {
+    Rules.PATHS: re.compile(r"\{\{\{?[^{}#/][^{}]*\}?\}\}|" + _HOST),
+    Rules.NESTED: re.compile(rf"(?!\{{\{{[#/]){braces.TAG.pattern}|{_HOST}"),
+}
+_TAG_OR_SECTION = {
+    Rules.PATHS: re.compile(_SECTION + r"|\{\{\{?[^{}]*\}?\}\}", re.DOTALL),
+    Rules.NESTED: re.compile(f"{_SECTION}|{braces.TAG.pattern}", re.DOTALL),
+}
 _PLACEHOLDER = re.compile(r"(?<!\{)\{([^{}]+)\}(?!\})")
 
 
@@ -60,11 +71,12 @@ async def call_webhook(
     arguments: Mapping[str, Any],
     *,
     key: str,
-    variables: Mapping[str, str],
+    filling: Filling,
     reach: Reach = ALONE,
 ) -> ToolOutput:
-    """Call the tool once. ``key`` goes along as ``Idempotency-Key`` except with GET. Never raises for what
-    the other side, the network or the model does: the output then says what went wrong.
+    """Call the tool once, and again where the network or the other side fails and the tool wants it. ``key`` goes along
+    as ``Idempotency-Key`` except with GET. Never raises for what the other side, the network or the model does: the
+    output then says what went wrong.
 
     A tool that is not waited for is told to be submitted when it has not answered in its time, and goes on; what it
     answers then is read by nobody.
@@ -74,10 +86,10 @@ async def call_webhook(
         return ToolOutput(misfit(wrong), ok=False)
     try:
         secrets = await opened(templates(tool), reach)
-        request = prepare(tool, arguments, variables, secrets, key, reach)
+        request = prepare(tool, arguments, filling, secrets, key, reach.conversation)
     except (Unusable, NoSecret) as error:
         return ToolOutput(uncalled(str(error)), ok=False)
-    work = _exchange(session, tool, request, secrets)
+    work = _exchange(session, tool, request, secrets, reach)
     if tool.waits_ms is None or reach.background is None:
         return await work
     task = reach.background.start(work)
@@ -85,14 +97,29 @@ async def call_webhook(
     return task.result() if done else ToolOutput(SUBMITTED, ok=True)
 
 
-async def _exchange(session: Session, tool: WebhookTool, request: Request, secrets: Mapping[str, str]) -> ToolOutput:
-    try:
-        fetched = await send(session, request, tool.timeout_ms)
-    except (Refused, Unreachable) as error:
-        return ToolOutput(hidden(failure(error, tool.timeout_ms), secrets), ok=False)
-    output = _output(tool, fetched)
+async def _exchange(
+    session: Session, tool: WebhookTool, request: Request, secrets: Mapping[str, str], reach: Reach
+) -> ToolOutput:
+    left = min(tool.retries, MOST_RETRIES)
+    while True:
+        output, passing = await _once(session, tool, signed(request, tool, reach))
+        if not passing or left <= 0:
+            break
+        left -= 1
+        await asyncio.sleep(reach.pause_s)
     kept = {name: hidden(value, secrets) for name, value in output.variables.items()}
     return replace(output, text=hidden(output.text, secrets), variables=kept)
+
+
+async def _once(session: Session, tool: WebhookTool, request: Request) -> tuple[ToolOutput, bool]:
+    """(what came of it, whether the same request may have more luck)."""
+    try:
+        fetched = await send(session, request, tool.timeout_ms)
+    except Refused as error:
+        return ToolOutput(failure(error, tool.timeout_ms), ok=False), False
+    except Unreachable as error:
+        return ToolOutput(failure(error, tool.timeout_ms), ok=False), error.kind in _PASSING
+    return _output(tool, fetched), fetched.status >= 500
 
 
 async def send(session: Session, request: Request, timeout_ms: int) -> Fetched:
@@ -116,30 +143,65 @@ def templates(tool: WebhookTool) -> tuple[Any, ...]:
 def prepare(
     tool: WebhookTool,
     arguments: Mapping[str, Any],
-    variables: Mapping[str, str],
+    filling: Filling,
     secrets: Mapping[str, str],
     key: str,
-    reach: Reach = ALONE,
+    conversation: str = "",
 ) -> Request:
-    """The request for these arguments. Raises ``Unusable``."""
+    """The request for these arguments in the conversation of this id, not signed yet. Raises ``Unusable``."""
 
     def fill(template: str) -> str:
-        return filled(template, variables, secrets)
+        return filled(template, filling, secrets)
 
     method = tool.method.upper()
-    url = _url(tool, arguments, fill)
-    given = None if method in _BODILESS else _body(tool, arguments, fill)
-    if method == "DELETE" and not given:
-        given = None
-    body = None if given is None else json.dumps(given, ensure_ascii=False).encode(errors="replace")
+    url = _url(tool, arguments, fill, filling.templating.rules)
+    body = _content(tool, method, arguments, fill, filling, conversation)
     headers = _headers(tool, fill, has_body=body is not None, key=None if method in _BODILESS else key)
-    # Signed last: a signature that an author could replace would say nothing.
-    if reach.sign is not None:
-        headers |= {name.lower(): value for name, value in reach.sign(body or b"").items()}
     return Request(method, url, headers, body)
 
 
-def _url(tool: WebhookTool, arguments: Mapping[str, Any], fill: Fill) -> str:
+def signed(request: Request, tool: WebhookTool, reach: Reach) -> Request:
+    """The request with its signature, which is of now. Nobody replaces it: one that an author could choose would say
+    nothing."""
+    if reach.sign is None:
+        return request
+    signature = {name.lower(): value for name, value in reach.sign(request.body or b"", tool.signature).items()}
+    return replace(request, headers={**request.headers, **signature})
+
+
+def _content(
+    tool: WebhookTool,
+    method: str,
+    arguments: Mapping[str, Any],
+    fill: Fill,
+    filling: Filling,
+    conversation: str,
+) -> bytes | None:
+    if method in _BODILESS or (method == "DELETE" and tool.envelope is not None):
+        return None
+    given = _body(tool, arguments, fill)
+    if method == "DELETE" and not given:
+        return None
+    if tool.envelope is not None:
+        given = _enveloped(tool.envelope, tool.name, given, filling, conversation)
+    if tool.form:
+        return urlencode(_pairs(given.items()), errors="replace").encode()
+    return json.dumps(given, ensure_ascii=False).encode(errors="replace")
+
+
+def _enveloped(
+    envelope: Envelope, name: str, given: Mapping[str, Any], filling: Filling, conversation: str
+) -> dict[str, Any]:
+    # No call was made: who looks the id up must not take it for one.
+    known = {
+        envelope.id: f"playground-{conversation}",
+        envelope.variables: dict(filling.as_texts().variables),
+        **envelope.context,
+    }
+    return {envelope.name: name, envelope.conversation: known, envelope.arguments: given}
+
+
+def _url(tool: WebhookTool, arguments: Mapping[str, Any], fill: Fill, rules: Rules) -> str:
     # Variables first: what the model fills in must never be read as a template.
     path_names = property_schemas(tool.path_parameters)
 
@@ -152,13 +214,13 @@ def _url(tool: WebhookTool, arguments: Mapping[str, Any], fill: Fill) -> str:
             raise Unusable(f"its address needs a value for {name}")
         return quote(text, safe="", errors="replace")
 
-    url = _PLACEHOLDER.sub(placed, _address(tool.url, fill))
+    url = _PLACEHOLDER.sub(placed, address(tool.url, fill, rules))
     fixed = {name for name, _ in parse_qsl(_query_of(url), keep_blank_values=True)}
     hidden_names = fixed | set(tool.preset_query)
     asked = property_schemas(tool.query_parameters)
     pairs = [
         *_pairs((name, arguments[name]) for name in asked if name in arguments and name not in hidden_names),
-        *_pairs(_rendered(tool.preset_query, fill).items()),
+        *_pairs(rendered(tool.preset_query, fill).items()),
     ]
     if not pairs:
         return url
@@ -166,17 +228,17 @@ def _url(tool: WebhookTool, arguments: Mapping[str, Any], fill: Fill) -> str:
     return base + ("&" if "?" in base else "?") + urlencode(pairs, quote_via=quote, errors="replace") + hash_ + fragment
 
 
-def _address(template: str, fill: Fill) -> str:
+def address(template: str, fill: Fill, rules: Rules) -> str:
     """The template with variables filled in. Behind the host they are percent-encoded: a caller may have chosen their
     values, and must not choose another resource with them."""
-    lead = _LEAD.match(template)
+    lead = _LEAD[rules].match(template)
     begin = lead.end() if lead else 0
 
     def encoded(tag: re.Match[str]) -> str:
         filled = fill(tag[0])
         return filled if tag[1] or filled == tag[0] else quote(filled, safe="", errors="replace")
 
-    return fill(template[:begin]) + _TAG_OR_SECTION.sub(encoded, template[begin:])
+    return fill(template[:begin]) + _TAG_OR_SECTION[rules].sub(encoded, template[begin:])
 
 
 def _query_of(url: str) -> str:
@@ -197,27 +259,26 @@ def _pairs(items: Iterable[tuple[str, Any]]) -> list[tuple[str, str]]:
 
 def _body(tool: WebhookTool, arguments: Mapping[str, Any], fill: Fill) -> dict[str, Any]:
     """What the body's schema names, and what no schema names where the tool has a body at all."""
+    has_body = tool.body_parameters is not None or tool.envelope is not None
     elsewhere = {*property_schemas(tool.path_parameters), *property_schemas(tool.query_parameters)}
     here = property_schemas(tool.body_parameters)
-    chosen = {
-        name: value
-        for name, value in arguments.items()
-        if name in here or (tool.body_parameters is not None and name not in elsewhere)
-    }
-    return chosen | _rendered(tool.preset_body, fill)
+    chosen = {name: value for name, value in arguments.items() if name in here or (has_body and name not in elsewhere)}
+    return chosen | rendered(tool.preset_body, fill)
 
 
 def _headers(tool: WebhookTool, fill: Fill, *, has_body: bool, key: str | None) -> dict[str, str]:
     """The author's headers win over ours, whatever the case of their letters."""
     headers = {"accept": "application/json, text/*;q=0.9, */*;q=0.5"}
     if has_body:
-        headers["content-type"] = "application/json"
+        headers["content-type"] = "application/x-www-form-urlencoded" if tool.form else "application/json"
     if key is not None:
         headers["idempotency-key"] = key
     return headers | {header.name.lower(): fill(header.value) for header in tool.headers}
 
 
-def _rendered(values: Mapping[str, Any], fill: Fill) -> dict[str, Any]:
+def rendered(values: Mapping[str, Any], fill: Fill) -> dict[str, Any]:
+    """A JSON object with the templates in it filled in, at any depth."""
+
     def deep(value: Any) -> Any:
         if isinstance(value, str):
             return fill(value)
@@ -232,36 +293,12 @@ def _rendered(values: Mapping[str, Any], fill: Fill) -> dict[str, Any]:
 
 def _output(tool: WebhookTool, fetched: Fetched) -> ToolOutput:
     text = text_of(fetched)
-    if len(text) > MODEL_READS:
-        text = f"{text[:MODEL_READS]}\n[cut: the answer has {len(text)} characters]"
     if not 200 <= fetched.status < 300:
         said = f" It answered: {text}" if text else ""
-        return ToolOutput(f"The tool failed with HTTP status {fetched.status}.{said}", False, fetched.status)
-    return ToolOutput(text, True, fetched.status, variables=_stored(tool, fetched))
-
-
-def _stored(tool: WebhookTool, fetched: Fetched) -> dict[str, str]:
-    """The fields to keep that are there; an answer that is not JSON has none."""
-    if not tool.stored:
-        return {}
-    try:
-        answer = json_of(fetched)
-    except ValueError:
-        return {}
-    found = {field.name: _at(answer, field.path.split(".")) for field in tool.stored}
-    return {name: as_text(value) for name, value in found.items() if value is not None}
-
-
-def _at(value: Any, path: Iterable[str]) -> Any:
-    for step in path:
-        if isinstance(value, Mapping):
-            value = cast("Mapping[str, Any]", value).get(step)
-        elif isinstance(value, list) and step.isascii() and step.isdecimal() and len(step) < 10:
-            items = cast("list[Any]", value)
-            value = items[int(step)] if int(step) < len(items) else None
-        else:
-            return None
-    return value
+        told = cut(f"The tool failed with HTTP status {fetched.status}.{said}", tool.longest)
+        return ToolOutput(told, False, fetched.status)
+    variables = kept_of(tool.stored, fetched.body)
+    return ToolOutput(cut(text, tool.longest), True, fetched.status, variables=variables)
 
 
 def misfit(wrong: str) -> str:

@@ -5,14 +5,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vivavoce.assistant.offer import TRANSITION
-from vivavoce.core.event import Event, HandedOver, Left, Message, Moved, Speaker, ToolCall, ToolCalled, ToolReturned
+from vivavoce.assistant.offer import TRANSITION, as_name
+from vivavoce.core.event import (
+    Event,
+    HandedOver,
+    Left,
+    Message,
+    Moved,
+    Recalled,
+    Speaker,
+    ToolCall,
+    ToolCalled,
+    ToolReturned,
+)
 from vivavoce.core.transcript import Transcript
 from vivavoce.examination.checks.claims import Item
 from vivavoce.examination.checks.patterns import Pattern, PatternError, search
 from vivavoce.examination.checks.texts import find
 from vivavoce.models.scripted.references import Matched, fill, fill_all
-from vivavoce.models.scripted.script import Call, Else, Hear, Result, Rule, Say, Script, Start
+from vivavoce.models.scripted.script import Call, Else, Enter, Hear, Result, Rule, Say, Script, Start, Told
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +38,11 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class _Moment:
-    """Something to react to: the opening, words, both (a caller who was greeted), or one tool's answer."""
+    """Something to react to: the opening, words, both (a caller who was greeted), or one tool's answer. ``entered``:
+    nothing was said or called yet at the node of a flow."""
 
     opening: bool = False
+    entered: bool = False
     heard: str | None = None
     result: ToolReturned | None = None
 
@@ -39,8 +52,12 @@ def next_move(script: Script, transcript: Transcript, me: Speaker) -> Move:
     calls = {call.id: call for _, call in transcript.tool_calls()}
     fired: set[int] = set()
     pending: list[Event] = []
-    acted = False
+    acted = entered = False
+    node = ""
     for turn, event in enumerate(transcript.events):
+        if isinstance(event, Moved):
+            entered = entered or bool(event.edge) or event.node != node
+            node = event.node
         if isinstance(event, HandedOver) and me is Speaker.ASSISTANT:
             # Another script begins, with the words of the caller that nobody has answered yet.
             pending, acted = _unanswered(transcript.events[:turn]), False
@@ -50,13 +67,13 @@ def next_move(script: Script, transcript: Transcript, me: Speaker) -> Move:
         if not _is_mine(event, me):
             pending.append(event)
             continue
-        if pending or not acted:
-            _rules(script, _moments(pending, acted, me), calls, fired)
-        pending, acted = [], True
+        if pending or not acted or entered:
+            _rules(script, _moments(pending, acted, me, entered=entered), calls, fired)
+        pending, acted, entered = [], True, False
     text: list[str] = []
     wanted: list[tuple[str, dict[str, Any]]] = []
     hangs_up = False
-    rules = _rules(script, _moments(pending, acted, me), calls, fired)
+    rules = _rules(script, _moments(pending, acted, me, entered=entered), calls, fired)
     for rule, matched in rules:
         for action in rule.actions:
             match action:
@@ -72,7 +89,7 @@ def next_move(script: Script, transcript: Transcript, me: Speaker) -> Move:
 def _is_passed_over(event: Event, me: Speaker) -> bool:
     """The way through a flow is nothing to react to, nor are an assistant's own words that only filled the time."""
     match event:
-        case Moved() | HandedOver():
+        case Moved() | HandedOver() | Recalled():
             return True
         case Message(fills=fills):
             return fills and me is Speaker.ASSISTANT
@@ -96,17 +113,47 @@ def _is_mine(event: Event, me: Speaker) -> bool:
     return me is Speaker.ASSISTANT and isinstance(event, ToolCalled)
 
 
-def _moments(pending: Sequence[Event], acted: bool, me: Speaker) -> list[_Moment]:
+def told(script: Script, wish: str) -> str:
+    """What is said by somebody who was told to say this: what the script has for it, or the wish itself."""
+    for rule in script.rules:
+        matched = _heard(rule.trigger.items, wish) if isinstance(rule.trigger, Told) else None
+        if matched is not None:
+            return " ".join(fill(action.text, matched) for action in rule.actions if isinstance(action, Say))
+    return wish
+
+
+def arguments_for(script: Script, tool: str, transcript: Transcript) -> dict[str, Any]:
+    """What this tool, by the name that a model knows it by, is called with where a flow calls it: the first line for it
+    that fits. Words are looked for in what the caller said last, then in what was said before."""
+    calls = {call.id: call for _, call in transcript.tool_calls()}
+    results = [event for event in reversed(transcript.events) if isinstance(event, ToolReturned)]
+    data: list[object] = []
+    for one in results:
+        data += [_parsed(one.output), calls[one.call_id].arguments if one.call_id in calls else {}]
+    said = [message.text for _, message in reversed(transcript.said(Speaker.CALLER))]
+    for line in script.fills:
+        if as_name(line.tool) != tool:
+            continue
+        if line.items is None:
+            return fill_all(line.arguments, Matched(tuple(said[:1]), tuple(data)))
+        for words in said:
+            matched = _heard(line.items, words)
+            if matched is not None:
+                return fill_all(line.arguments, Matched(matched.groups, tuple(data)))
+    return {}
+
+
+def _moments(pending: Sequence[Event], acted: bool, me: Speaker, *, entered: bool) -> list[_Moment]:
     heard = [event.text for event in pending if isinstance(event, Message)]
     results: list[_Moment] = []
     if me is Speaker.ASSISTANT:
-        results = [_Moment(result=event) for event in pending if isinstance(event, ToolReturned)]
+        results = [_Moment(entered=entered, result=event) for event in pending if isinstance(event, ToolReturned)]
     if results and not heard:
         return results
     # A caller opens with the first words of its own, whether it was greeted or not; an assistant that was spoken
     # to does not open any more.
     opening = not acted and (me is Speaker.CALLER or not heard)
-    return [*results, _Moment(opening, "\n".join(heard) if heard or not opening else None)]
+    return [*results, _Moment(opening, entered, "\n".join(heard) if heard or not opening else None)]
 
 
 def _rules(
@@ -136,6 +183,10 @@ def _matched(rule: Rule, moment: _Moment, calls: dict[str, ToolCall]) -> Matched
     match rule.trigger:
         case Start():
             return Matched() if moment.opening else None
+        case Enter():
+            return Matched() if moment.entered else None
+        case Told():
+            return None
         case Hear(items):
             return None if moment.heard is None else _heard(items, moment.heard)
         case Result(tool, failed):

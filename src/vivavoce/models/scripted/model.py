@@ -21,7 +21,7 @@ from vivavoce.examination.tasks import (
     TesterTask,
 )
 from vivavoce.models.scripted import insights
-from vivavoce.models.scripted.machine import next_move
+from vivavoce.models.scripted.machine import arguments_for, next_move, told
 from vivavoce.models.scripted.prose import lines_of
 from vivavoce.models.scripted.script import read_script
 
@@ -67,6 +67,11 @@ class Scripted:
         if not isinstance(task, AssistantTask):
             task = AssistantTask(_instructions(prompt), _history(prompt, Speaker.ASSISTANT))
         script = read_script(task.instructions)
+        if task.calls:
+            arguments = arguments_for(script, task.calls, task.transcript)
+            return Reply("", (ToolCall("scripted-1", task.calls, arguments),), _USAGE)
+        if task.says:
+            return Reply(told(script, task.says), (), _USAGE)
         if not script.rules:
             return Reply(NO_SCRIPT, (), _USAGE)
         move = next_move(script, task.transcript, Speaker.ASSISTANT)
@@ -123,10 +128,21 @@ def _decided(prompt: Prompt, shape: type[object]) -> object:
 
 
 def _routing(task: RoutingTask) -> Routing:
-    """The conditions that can be computed as criteria can, and are met."""
-    decided = [compute_words(Criterion(one, one), task.transcript) for one in task.conditions]
+    """The conditions that can be computed as criteria can, and are met by what happened since the caller last spoke,
+    those words and what the assistant said before them: what was said long ago does not hold any more."""
+    talk = _last_exchange(task.transcript)
+    decided = [compute_words(Criterion(one, one), talk) for one in task.conditions]
     met = (number for number, one in enumerate(decided, 1) if one is not None and one.decision is Decision.MET)
     return Routing(tuple(met))
+
+
+def _last_exchange(transcript: Transcript) -> Transcript:
+    of_caller = [isinstance(one, Message) and one.speaker is Speaker.CALLER for one in transcript.events]
+    start = len(of_caller)
+    for wanted in (False, True, False):
+        while start and of_caller[start - 1] is wanted:
+            start -= 1
+    return Transcript(transcript.events[start:])
 
 
 def _tester_move(task: TesterTask) -> TesterMove:

@@ -31,6 +31,18 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
+class Enter:
+    """The first time that the model of a flow's node is asked since the node was entered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The assistant was told to say something that holds any of these."""
+
+    items: tuple[Item, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Else:
     """Anything that was heard, or the opening, when no other rule fits."""
 
@@ -61,17 +73,29 @@ class Rule:
 
     line: int
     once: bool
-    trigger: Start | Hear | Result | Else
+    trigger: Start | Enter | Hear | Told | Result | Else
     actions: tuple[Say | Call | HangUp, ...]
 
 
 @dataclass(frozen=True, slots=True)
+class Fill:
+    """What a tool is called with that a flow calls, not the script; ``items`` None is whatever the caller said."""
+
+    line: int
+    tool: str
+    items: tuple[Item, ...] | None
+    arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Script:
-    """What a text holds: rules, complaints about lines that were meant as rules, and the lines of prose."""
+    """What a text holds: rules, complaints about lines that were meant as rules, the lines of prose, and what tools are
+    called with."""
 
     rules: tuple[Rule, ...]
     problems: tuple[tuple[int, str], ...]
     prose: tuple[str, ...]
+    fills: tuple[Fill, ...] = ()
 
 
 class _MalformedError(Exception):
@@ -79,7 +103,11 @@ class _MalformedError(Exception):
 
 
 _RULE = re.compile(
-    r"\s*(?:[-*•]\s+)?(?P<once>once\s+)?(?:on\s+(?P<kind>start|hear|result)\b|(?P<other>else)\s*(?=:))", re.IGNORECASE
+    r"\s*(?:[-*•]\s+)?(?P<once>once\s+)?(?:on\s+(?P<kind>start|enter|hear|told|result)\b|(?P<other>else)\s*(?=:))",
+    re.IGNORECASE,
+)
+_FILL = re.compile(
+    r"\s*(?:[-*•]\s+)?fill\s+(?P<tool>[\w.-]+|`[^`]+`)\s*(?:(?P<hear>on\s+hear\b)\s*|:\s*(?=\{))", re.IGNORECASE
 )
 # Such a line has the look of a rule and is none: somebody would search long for a misspelt trigger.
 _MEANT = re.compile(
@@ -96,11 +124,12 @@ _WORD = re.compile(r"[^\W\d_]+")
 def read_script(text: str) -> Script:
     """The script inside the text. Never raises."""
     rules: list[Rule] = []
+    fills: list[Fill] = []
     complaints: list[tuple[int, str]] = []
     prose: list[str] = []
     for number, line in enumerate(text.splitlines(), 1):
-        head = _RULE.match(line)
-        if head is None:
+        head, filling = _RULE.match(line), _FILL.match(line)
+        if head is None and filling is None:
             meant = _MEANT.match(line)
             if meant is None:
                 prose.append(line)
@@ -108,10 +137,13 @@ def read_script(text: str) -> Script:
                 complaints.append((number, f"unknown trigger '{meant['trigger']}'"))
             continue
         try:
-            rules.append(_rule(line, number, head))
+            if filling is not None:
+                fills.append(_fill(line, number, filling))
+            elif head is not None:
+                rules.append(_rule(line, number, head))
         except (_MalformedError, LiteralError) as error:
             complaints.append((number, str(error)))
-    return Script(tuple(rules), tuple(complaints), tuple(prose))
+    return Script(tuple(rules), tuple(complaints), tuple(prose), tuple(fills))
 
 
 def problems(text: str, *, side: Literal["assistant", "tester"] = "assistant") -> tuple[str, ...]:
@@ -125,18 +157,27 @@ def problems(text: str, *, side: Literal["assistant", "tester"] = "assistant") -
         for rule in script.rules:
             if isinstance(rule.trigger, Result):
                 found.append((rule.line, "a tester hears no tool results, so this rule never fires"))
+            elif isinstance(rule.trigger, Enter | Told):
+                found.append((rule.line, "a tester is in no flow, so this rule never fires"))
             elif any(isinstance(action, Call) for action in rule.actions):
                 found.append((rule.line, "a tester cannot call tools, so the call is left out"))
+        found += [(one.line, "a tester cannot call tools, so this line does nothing") for one in script.fills]
     return tuple(f"line {line}: {what}" for line, what in sorted(found))
 
 
 def _rule(line: str, number: int, head: re.Match[str]) -> Rule:
     at = _past_spaces(line, head.end())
     kind = (head["kind"] or head["other"]).lower()
-    trigger: Start | Hear | Result | Else
+    trigger: Start | Enter | Hear | Told | Result | Else
     match kind:
         case "hear":
-            trigger, at = _hear(line, at)
+            items, at = _items(line, at, kind)
+            trigger = Hear(items)
+        case "told":
+            items, at = _items(line, at, kind)
+            trigger = Told(items)
+        case "enter":
+            trigger = Enter()
         case "result":
             trigger, at = _result(line, at)
         case "start":
@@ -155,20 +196,37 @@ def _past_spaces(line: str, at: int) -> int:
     return at
 
 
-def _hear(line: str, at: int) -> tuple[Hear, int]:
+def _fill(line: str, number: int, head: re.Match[str]) -> Fill:
+    items, at = None, head.end()
+    if head["hear"]:
+        items, at = _items(line, at, "hear")
+        at = _past_spaces(line, at)
+        if line[at : at + 1] != ":":
+            raise _MalformedError("a ':' is missing after 'on hear'")
+        at = _past_spaces(line, at + 1)
+    if line[at : at + 1] != "{":
+        raise _MalformedError("fill needs a JSON object")
+    data, at = read_literal(line, at)
+    assert isinstance(data, Data)
+    if line[at:].strip():
+        raise _MalformedError(f"nothing can stand behind the object: '{line[at:].strip()}'")
+    return Fill(number, head["tool"].strip("`"), items, data.value)
+
+
+def _items(line: str, at: int, kind: str) -> tuple[tuple[Item, ...], int]:
     items: list[Item] = []
     while True:
         if at >= len(line) or not opens_literal(line, at):
-            raise _MalformedError("hear needs words in quotes or a /pattern/")
+            raise _MalformedError(f"{kind} needs words in quotes or a /pattern/")
         item, at = read_literal(line, at)
         if isinstance(item, Data):
-            raise _MalformedError("hear needs words in quotes or a /pattern/")
+            raise _MalformedError(f"{kind} needs words in quotes or a /pattern/")
         if isinstance(item, Words) and not item.text.strip():
-            raise _MalformedError("hear needs words, and these quotes are empty")
+            raise _MalformedError(f"{kind} needs words, and these quotes are empty")
         items.append(item)
         after = _past_spaces(line, at)
         if line[after : after + 3].lower() != "or ":
-            return Hear(tuple(items)), at
+            return tuple(items), at
         at = _past_spaces(line, after + 3)
 
 
