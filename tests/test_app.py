@@ -157,18 +157,19 @@ async def test_servers_of_one_postgresql_are_told_to_share_a_key(tmp_path: Path)
 
 async def test_a_secret_key_is_made_once_and_for_the_owner_only(tmp_path: Path) -> None:
     async with house(Settings(data_dir=tmp_path)) as opened:
-        first = opened.context.signer.public_key
+        first, shared = opened.context.signer.public_key, opened.context.signer.shared_secret
     assert (tmp_path / "secret.key").stat().st_mode & 0o777 == 0o600
     async with house(Settings(data_dir=tmp_path)) as opened:
         assert opened.context.signer.public_key == first
-    shown = subprocess.run(
-        [sys.executable, "-c", MAIN, "keys", "webhooks", "--data-dir", str(tmp_path)],
-        env=environment({}),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert shown.stdout.strip() == first
+    for option, expected in (((), first), (("--shared",), shared)):
+        shown = subprocess.run(
+            [sys.executable, "-c", MAIN, "keys", "webhooks", "--data-dir", str(tmp_path), *option],
+            env=environment({}),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert shown.stdout.strip() == expected
     async with house(Settings(data_dir=tmp_path, secret_key="another")) as opened:  # type: ignore[arg-type]
         assert opened.context.signer.public_key != first
 

@@ -84,6 +84,8 @@ def test_sqlite_lives_in_the_directory(tmp_path: Path) -> None:
         ("providers", '{"a": {"base_url": "http://x", "max_attempts": 11}}'),
         ("providers", '{"a": {"base_url": "http://x", "apikey": "secret"}}'),
         ("numbers", '{"+1": 2}'),
+        ("sandbox_url", "localhost:9000"),
+        ("sandbox_url", "file:///secret"),
     ],
 )
 def test_a_value_that_cannot_be_used_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:

@@ -56,11 +56,14 @@ class Settings(BaseSettings):
 
     allow_networks: Annotated[tuple[str, ...], NoDecode] = ()
     numbers: dict[str, str] = {}
+    sandbox_url: str = Field(default="", pattern=r"^(https?://.+)?$")
 
     rate_limit: int = Field(default=6000, ge=0)
     max_body_bytes: int = Field(default=2 * 1024 * 1024, ge=1024)
     worker_concurrency: int = Field(default=256, ge=1, le=5000)
     turn_limit: int = Field(default=40, ge=1, le=1000)
+    utterance_limit: int = Field(default=400, ge=1, le=10_000)
+    repeat_limit: int = Field(default=3, ge=2, le=1000)
     max_duration_seconds: int = Field(default=600, ge=1, le=3600)
     idle_minutes: int = Field(default=30, ge=1, le=10_000_000)
     log_format: Literal["text", "json"] = "text"

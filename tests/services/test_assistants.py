@@ -51,7 +51,7 @@ async def test_every_change_writes_a_version(ctx: Context, hand: Hand) -> None:
     kept = await made(ctx, name="one")
     hand.turn(60)
     written = await change(ctx, kept, name="two")
-    assert written == replace(kept.main, id=written.id, name="two", created_at=NOW + 60_000)
+    assert written == replace(kept.main, id=written.id, name="two", created_at=NOW + 60_000, number=1)
     assert written.id != kept.main.id
     assert await assistants.retrieve(ctx, ORG, kept.id) == replace(kept, main=written)
     assert await assistants.get_versions(ctx, ORG, kept.id) == (replace(kept, main=written), (written, kept.main))

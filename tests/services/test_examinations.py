@@ -305,6 +305,38 @@ async def test_without_limits_of_its_own_a_test_has_the_servers(ctx: Context) ->
     assert sum(isinstance(one, Message) and one.speaker is Speaker.CALLER for one in await recorded(ctx, own)) == 2
 
 
+async def test_section_3_4_messages_of_both_have_a_limit_of_the_tests_or_the_servers(ctx: Context) -> None:
+    endless = 'on start: say "one"\non hear /(.*)/: say "again $1"'
+    assistant = await an_assistant(ctx, instructions='on hear /(.*)/: say "and $1"')
+    few = replace(ctx, limits=replace(ctx.limits, turn_limit=50, utterance_limit=6))
+    done = await conducted(few, await a_run(few, target=assistant.id, brief=endless))
+    assert (done.status, done.ending, done.fault) == (Status.ERROR, Ending.TURN_LIMIT, Fault.TESTER)
+    assert "caller and assistant said 6 messages without coming to an end; the limit is 6" in done.reason
+    own = await conducted(few, await a_run(few, target=assistant.id, brief=endless, utterance_limit=8))
+    assert "said 8 messages" in own.reason
+
+
+async def test_section_3_4_how_often_somebody_may_repeat_itself_is_the_servers_to_say(ctx: Context) -> None:
+    assistant = await an_assistant(ctx, instructions='on hear /(.*)/: say "Well?"')
+    brief = 'else: say "Where is my order?"'
+    patient = replace(ctx, limits=replace(ctx.limits, turn_limit=50, repeat_limit=4))
+    done = await conducted(patient, await a_run(patient, target=assistant.id, brief=brief))
+    assert (done.status, done.ending) == (Status.ERROR, Ending.LOOP)
+    assert "the caller said the same thing 4 times in a row" in done.reason
+
+
+async def test_section_2_2_a_test_may_name_the_model_of_its_caller(ctx: Context) -> None:
+    assistant = await an_assistant(ctx)
+    served = replace(ctx, models=Models(ModelSettings(aliases={"gpt-4.1": "scripted"}, tester_model="nowhere/model")))
+    done = await conducted(served, await a_run(served, target=assistant.id, tester_model="gpt-4.1"))
+    assert done.status is Status.PASSED
+    run = await a_run(ctx, target=assistant.id, tester_model="gpt-4.1")
+    refused = await conducted(ctx, run)
+    assert (refused.status, refused.fault) == (Status.ERROR, Fault.INFRASTRUCTURE)
+    assert refused.reason.startswith("it could not start: the test's caller is to be played by 'gpt-4.1': ")
+    assert await recorded(ctx, run) == ()
+
+
 async def test_a_story_says_what_was_different_from_what_was_asked_for(ctx: Context) -> None:
     assistant = await an_assistant(ctx)
     run = await a_run(ctx, target=assistant.id, medium=Medium.PHONE_CALL, brief=f"{CALLER}on hear: nonsense\n")

@@ -10,6 +10,7 @@ from aiohttp import web
 from tests.outbound.local_server import LOCAL, Seen, serving
 from tests.support.store import ORG, Hand
 
+from vivavoce.assistant.templating import Filling
 from vivavoce.core.assistant import Attached
 from vivavoce.core.integration import Connection
 from vivavoce.outbound.fetch import open_session
@@ -177,7 +178,7 @@ async def test_the_tools_of_github_work(near: Context) -> None:
         box = toolbox(near, ORG, "acme_", conversation_id="c")
 
         async def call(name: str, **arguments: object) -> object:
-            output = await box.call(known[name], arguments, key="k", variables={})
+            output = await box.call(known[name], arguments, key="k", filling=Filling({}))
             assert output.ok, output.text
             return json.loads(output.text)
 
@@ -189,7 +190,7 @@ async def test_the_tools_of_github_work(near: Context) -> None:
         assert await call("github_list_comments", **where, number=1) == [{"body": "On it."}]
         await call("github_update_issue", **where, number=1, state="closed")
         assert await call("github_get_issue", **where, number=1) == {**issue, "state": "closed"}
-        unfit = await box.call(known["github_get_issue"], {**where, "number": "one"}, key="k", variables={})
+        unfit = await box.call(known["github_get_issue"], {**where, "number": "one"}, key="k", filling=Filling({}))
         assert not unfit.ok
 
 
@@ -199,7 +200,7 @@ async def test_a_wrong_secret_is_told_and_not_shown(near: Context) -> None:
         await connect(near, secret="old", base_url=server.url + "/v3")
         tools, _ = await integrations.offered(near, ORG, (Attached("github"),))
         box = toolbox(near, ORG, "", conversation_id="c")
-        output = await box.call(tools[0], {"q": "x"}, key="k", variables={})
+        output = await box.call(tools[0], {"q": "x"}, key="k", filling=Filling({}))
     assert (output.ok, output.status_code) == (False, 401)
     assert "Bad credentials" in output.text
     assert "ghp_0" not in output.text

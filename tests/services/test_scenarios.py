@@ -30,7 +30,7 @@ async def test_a_new_scenario_gets_an_id_and_a_time(ctx: Context, hand: Hand) ->
 async def test_a_change_is_made_to_what_is_kept(ctx: Context) -> None:
     kept = await made(ctx, name="a", suite="s")
     changed = await scenarios.update(ctx, ORG, kept.id, lambda one: replace(one, name=one.name + "b", suite=None))
-    assert changed == replace(kept, name="ab", suite=None)
+    assert changed == replace(kept, name="ab", suite=None, changed_at=NOW)
     assert await scenarios.retrieve(ctx, ORG, kept.id) == changed
     assert await scenarios.get_suites(ctx, ORG) == ()
 

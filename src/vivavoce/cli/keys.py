@@ -13,6 +13,7 @@ from vivavoce.cli import options
 
 app = typer.Typer(help="API keys: create, list, revoke; and the key of outgoing webhooks.", no_args_is_help=True)
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Shared = Annotated[bool, typer.Option("--shared", help="Print the secret for signatures with a shared secret.")]
 
 
 def with_database(work: Callable[[Any], Awaitable[None]], *, new: bool = False, **given: Any) -> None:
@@ -105,8 +106,11 @@ def revoke(
 
 
 @app.command("webhooks")
-def webhooks(data_dir: options.DataDir = None, database_url: options.DatabaseUrl = None) -> None:
-    """Print the public key (Ed25519, base64) with which receivers check this server's webhooks.
+def webhooks(
+    data_dir: options.DataDir = None, database_url: options.DatabaseUrl = None, shared: Shared = False
+) -> None:
+    """Print the public key (Ed25519, base64) with which receivers check this server's webhooks, or the secret that they
+    share with it.
 
     Example: viva keys webhooks
     """
@@ -114,7 +118,8 @@ def webhooks(data_dir: options.DataDir = None, database_url: options.DatabaseUrl
     from vivavoce.services.errors import Rejected
 
     try:
-        typer.echo(signer(options.settings(data_dir=data_dir, database_url=database_url)).public_key)
+        signs = signer(options.settings(data_dir=data_dir, database_url=database_url))
+        typer.echo(signs.shared_secret if shared else signs.public_key)
     except (Rejected, OSError) as failure:
         typer.echo(f"{failure}", err=True)
         raise typer.Exit(2) from failure

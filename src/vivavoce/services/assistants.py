@@ -3,8 +3,9 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from vivavoce.core.assistant import Assistant, Cast, Origin, Version
+from vivavoce.core.assistant import Assistant, Cast, Form, Origin, Version
 from vivavoce.core.tool import HandoffTool
+from vivavoce.services import engines
 from vivavoce.services.context import Context
 from vivavoce.services.errors import NotFound, Rejected
 from vivavoce.storage import assistants, duties, rollouts, tools
@@ -59,7 +60,7 @@ def _create(
 ) -> Assistant:
     now = ctx.clock.now()
     id_ = f"assistant-{ctx.new_id()}"
-    main = replace(draft, id=ctx.new_id(), assistant_id=id_, created_at=now, library={})
+    main = replace(draft, id=ctx.new_id(), assistant_id=id_, created_at=now, number=0, library={})
     complete = checked(tx, org, main, check, before)
     assistant = Assistant(id_, main, now, tuple(dict.fromkeys(tags)), origin)
     assistants.add(tx, org, assistant)
@@ -143,7 +144,7 @@ def write(
     before = assistant.main
     version = replace(change(before), id=ctx.new_id(), assistant_id=assistant.id, created_at=ctx.clock.now())
     complete = checked(tx, org, version, check, before)
-    assistants.add_version(tx, version)
+    complete = replace(complete, number=assistants.add_version(tx, version).number)
     if tags is not None:
         assistant = _tagged(tx, assistant, tags)
     main_id = version.id if promote else before.id
@@ -382,20 +383,36 @@ async def promote(ctx: Context, org: str, assistant_id: str, version_id: str) ->
 
 
 def cast(tx: Tx, org: str, version: Version) -> Cast:
-    """Everybody who can speak in a conversation that begins with this version, completed with their shared tools.
+    """Everybody who can speak in a conversation that begins with this version, completed to be run.
 
-    Whom it is handed to speaks with main as it is now; an assistant that is gone is left out.
+    Whom it is handed to speaks with main as it is now, or with the version that is named; an assistant or a version
+    that is gone is left out.
     """
-    first = tools.completed(tx, org, version)
+    first = engines.completed(tx, org, version)
     others: dict[str, Version] = {}
-    waiting = [*first.referred()]
+    waiting = _heirs(first)
     while waiting and len(others) < MOST_CAST:
-        id_ = waiting.pop(0)
-        found = None if id_ in others else assistants.get(tx, org, id_)
+        id_, number = waiting.pop(0)
+        found = None if id_ in others else _heir(tx, org, id_, number)
         if found is not None:
-            others[id_] = tools.completed(tx, org, found.main)
-            waiting += others[id_].referred()
+            others[id_] = engines.completed(tx, org, found)
+            waiting += _heirs(others[id_])
     return Cast(first, others)
+
+
+def _heirs(version: Version) -> list[tuple[str, int | None]]:
+    """Whom it can be handed to, each with the number of its version where one is named."""
+    flows = version.flow.own_tools() if version.flow else ()
+    tools = (tool for tool in (*version.tools, *version.library.values(), *flows) if isinstance(tool, HandoffTool))
+    named = {target.assistant_id: target.number for tool in tools for target in tool.targets}
+    return [(id_, named.get(id_)) for id_ in version.referred()]
+
+
+def _heir(tx: Tx, org: str, assistant_id: str, number: int | None) -> Version | None:
+    found = assistants.get(tx, org, assistant_id, forms=tuple(Form))
+    if found is None or number is None:
+        return found.main if found else None
+    return assistants.get_numbered(tx, assistant_id, number)
 
 
 def choose(tx: Tx, org: str, assistant_id: str, version_id: str | None) -> Version | None:
@@ -403,7 +420,7 @@ def choose(tx: Tx, org: str, assistant_id: str, version_id: str | None) -> Versi
 
     Raises ``Rejected`` when the assistant exists and the named version does not (contract, section 6.5).
     """
-    assistant = assistants.get(tx, org, assistant_id)
+    assistant = assistants.get(tx, org, assistant_id, forms=tuple(Form))
     if assistant is None:
         return None
     if version_id is None:

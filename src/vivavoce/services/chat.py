@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 from vivavoce.assistant.state import Listener, State
 from vivavoce.assistant.step import step
@@ -28,16 +29,20 @@ DISABLED = "ai_disabled"
 
 GOES_ON = (None, Ending.IDLE)
 """What has not ended, or only counted as over because nobody said anything for a while, goes on."""
+ENDING = "ending"
+"""In the extra of a conversation that ends for good: how it ended."""
 OVER = "This conversation is over: the assistant has left it."
 
 
 @dataclass(frozen=True, slots=True)
 class Talk:
-    """A conversation that is about to go on with this version."""
+    """A conversation that is about to go on with this version. ``ends``: silence ends it for good; otherwise it goes on
+    when somebody speaks again."""
 
     org: str
     conversation: Conversation
     version: Version
+    ends: bool = False
 
     @property
     def medium(self) -> Medium:
@@ -98,17 +103,25 @@ async def reply(ctx: Context, talk: Talk, content: str, listener: Listener | Non
     talks in the same conversation on another server, and ``Rejected`` where the conversation ended meanwhile.
     """
     async with ctx.turns.of(talk.conversation.id):
-        talk, transcript = await ctx.database.read(lambda tx: _current(tx, talk))
+        talk, transcript = await ctx.database.read(lambda tx: current(tx, talk))
         if transcript.ending not in GOES_ON:
             raise Rejected(OVER, "conversation_id")
-        if not _waits_for_an_answer(transcript, content):
-            heard = Message(Speaker.CALLER, content, ctx.clock.now())
-            await _keep(ctx, talk, (heard,), at=transcript, first=talk.conversation.opening is None)
-            transcript = transcript.plus((heard,))
-        return await _answer(ctx, talk, transcript, listener)
+        transcript = await heard(ctx, talk, transcript, content)
+        events = await answered(ctx, talk, transcript, listener)
+    return "\n".join(event.text for event in events if isinstance(event, Message) and event.text)
 
 
-def _current(tx: Tx, talk: Talk) -> tuple[Talk, Transcript]:
+async def heard(ctx: Context, talk: Talk, transcript: Transcript, content: str) -> Transcript:
+    """The transcript in which the caller has said this, which is kept; one that was kept and not answered is not said
+    twice. Whoever calls holds the conversation. Raises ``Busy``."""
+    if _waits_for_an_answer(transcript, content):
+        return transcript
+    message = Message(Speaker.CALLER, content, ctx.clock.now())
+    await _keep(ctx, talk, (message,), at=transcript, first=talk.conversation.opening is None)
+    return transcript.plus((message,))
+
+
+def current(tx: Tx, talk: Talk) -> tuple[Talk, Transcript]:
     """The talk as it is now, and all that was said: much can have happened since somebody waits for its turn."""
     id_ = talk.conversation.id
     conversation = conversations.get(tx, talk.org, id_)
@@ -117,23 +130,36 @@ def _current(tx: Tx, talk: Talk) -> tuple[Talk, Transcript]:
     # Whoever spoke first drew the version for everybody.
     named = conversation.metadata.get(threads.VERSION, talk.version.id)
     version = assistants.get_version(tx, talk.version.assistant_id, named) if named != talk.version.id else None
-    return Talk(talk.org, conversation, version or talk.version), conversations.get_transcript(tx, id_)
+    now = replace(talk, conversation=conversation, version=version or talk.version)
+    return now, conversations.get_transcript(tx, id_)
 
 
-async def _answer(ctx: Context, talk: Talk, transcript: Transcript, listener: Listener | None) -> str:
+async def answered(
+    ctx: Context,
+    talk: Talk,
+    transcript: Transcript,
+    listener: Listener | None = None,
+    *,
+    variables: Mapping[str, Any] | None = None,
+) -> tuple[Event, ...]:
+    """All that the assistant does until it rests, each step kept before the next. Whoever calls holds the conversation.
+
+    ``variables`` win over those that it started with. Raises ``Broken`` and ``Busy``.
+    """
     org, version = talk.org, talk.version
     conversation = await opened(ctx, talk)
     assert conversation.opening is not None
     everybody = await ctx.database.read(lambda tx: cast(tx, org, version))
     everybody, _ = await casting.attached(ctx, org, everybody)
     minds = Minds(ctx, org)
-    prefix, known = version.templating.prefix, conversation.metadata
-    numbered = known.get(f"{prefix}agent_target") and known.get(f"{prefix}end_user_target")
+    prefix, noted = version.templating.prefix, conversation.metadata
+    numbered = noted.get(f"{prefix}agent_target") and noted.get(f"{prefix}end_user_target")
     send = partial(messaging.say, ctx, org, conversation.id) if numbered else None
-    tools = toolbox(ctx, org, prefix, conversation_id=conversation.id, send=send)
+    tools = toolbox(ctx, org, prefix, conversation_id=conversation.id, send=send, cast=everybody)
     opening = conversation.opening
-    state = State(transcript, opening.variables, conversation.id, talk.medium.spoken, opening.memory)
-    said: list[str] = []
+    known = {**opening.variables, **(variables or {})}
+    state = State(transcript, known, conversation.id, talk.medium.spoken, opening.memory)
+    events: list[Event] = []
     while True:
         try:
             done = await step(everybody, state, (), models=minds, tools=tools, clock=ctx.clock, listener=listener)
@@ -141,10 +167,10 @@ async def _answer(ctx: Context, talk: Talk, transcript: Transcript, listener: Li
             raise Broken(f"The assistant's model: {failure}") from failure
         speaker = closing.speaker(everybody, done.state.transcript)
         await _keep(ctx, talk, done.events, at=state.transcript, speaker=speaker, rests=done.rests)
-        said += [event.text for event in done.events if isinstance(event, Message) and event.text]
+        events += done.events
         state = done.state
         if done.rests:
-            return "\n".join(said)
+            return tuple(events)
 
 
 async def opened(ctx: Context, talk: Talk) -> Conversation:
@@ -195,11 +221,13 @@ async def _keep(
         if talk.conversation.ended_at is not None and not rests:
             conversations.set_ended(tx, talk.conversation.id, None)
         if rests:
-            over = any(isinstance(event, Left) for event in events)
-            closing.rested(ctx, tx, talk.org, talk.conversation.id, version, over=over)
+            left = next((event for event in events if isinstance(event, Left)), None)
+            closing.rested(ctx, tx, talk.org, talk.conversation.id, version, over=left is not None, always=talk.ends)
+            if left is not None and talk.ends:
+                note_ending(tx, talk.org, talk.conversation.id, left)
         elif speaker is None:
             # Also where no answer ever comes: the conversation must count as over some day.
-            closing.waits(ctx, tx, talk.org, talk.conversation.id, version)
+            closing.waits(ctx, tx, talk.org, talk.conversation.id, version, always=talk.ends)
 
     try:
         await ctx.database.write(work)
@@ -207,3 +235,10 @@ async def _keep(
         raise Busy("Another message of this conversation is being answered.") from failure
     if rests:
         ctx.wake()
+
+
+def note_ending(tx: Tx, org: str, conversation_id: str, left: Left) -> None:
+    """Note how it ended where lists can see it, in its ``extra``."""
+    found = conversations.get(tx, org, conversation_id, lock=True)
+    if found is not None:
+        conversations.set_extra(tx, replace(found, extra={**(found.extra or {}), ENDING: left.ending.value}))

@@ -61,8 +61,11 @@ def speaker(cast: Cast, transcript: Transcript) -> Version:
     return now if keeps or not now.keeps else replace(now, keeps=False)
 
 
-def rested(ctx: Context, tx: Tx, org: str, conversation_id: str, version: Version, *, over: bool) -> None:
-    """The assistant has said what it had to say; ``over`` where somebody left. Whoever calls wakes the duties."""
+def rested(
+    ctx: Context, tx: Tx, org: str, conversation_id: str, version: Version, *, over: bool, always: bool = False
+) -> None:
+    """The assistant has said what it had to say; ``over`` where somebody left; ``always`` is as in ``waits``. Whoever
+    calls wakes the duties."""
     now = ctx.clock.now()
     if over:
         conversations.set_ended(tx, conversation_id, now)
@@ -74,12 +77,13 @@ def rested(ctx: Context, tx: Tx, org: str, conversation_id: str, version: Versio
         if forgets(version):
             _forget(tx, org, conversation_id)
     else:
-        waits(ctx, tx, org, conversation_id, version)
+        waits(ctx, tx, org, conversation_id, version, always=always)
 
 
-def waits(ctx: Context, tx: Tx, org: str, conversation_id: str, version: Version) -> None:
-    """Somebody spoke in a conversation of messages: it is over when nobody does any more, if anything follows then."""
-    if follows(version):
+def waits(ctx: Context, tx: Tx, org: str, conversation_id: str, version: Version, *, always: bool = False) -> None:
+    """Somebody spoke in a conversation of messages: it is over when nobody does any more, if anything follows then, or
+    ``always``."""
+    if always or follows(version):
         duties.want(tx, _idle(ctx, org, conversation_id, version, ctx.clock.now()))
 
 

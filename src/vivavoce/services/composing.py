@@ -6,7 +6,7 @@ from typing import Any
 
 from vivavoce.assistant.ports import AssistantTask
 from vivavoce.assistant.prompt import OPENING, history
-from vivavoce.assistant.variables import render
+from vivavoce.assistant.templating import Filling, fill
 from vivavoce.core.assistant import Version
 from vivavoce.core.event import Message, Speaker
 from vivavoce.core.model import ModelFailure, Prompt, PromptLine
@@ -29,7 +29,7 @@ async def next_words(
 ) -> Message:
     """What the assistant says next although nobody asked: its opening, or a reminder. It is offered no tools. Raises
     ``Broken`` where the model fails."""
-    instructions = render(version.instructions, variables)
+    instructions = fill(version.instructions, Filling(variables, version.templating, ctx.clock.now()))
     start = PromptLine("system", instructions)
     if transcript.events:
         # Most providers want the last word to be somebody else's.
@@ -49,7 +49,7 @@ async def filled(
 ) -> Message:
     """The message that the model makes of ``content`` with one of the templates. Raises ``Broken``."""
     known = json.dumps([dict(one.extra) for one in templates], ensure_ascii=False, default=str)
-    instructions = render(version.instructions, variables)
+    instructions = fill(version.instructions, Filling(variables, version.templating, ctx.clock.now()))
     asked = Transcript((Message(Speaker.CALLER, content, ctx.clock.now()),))
     lines = (
         PromptLine("system", instructions),

@@ -126,11 +126,11 @@ async def remove(database: Database, org: str, bucket: str, name: str) -> None:
         raise NotFound("document", f"{bucket}/{name}")
 
 
-async def embed(database: Database, org: str, embeds: Embedder) -> int:
-    """Give every passage that has none a vector of this model; returns how many got one. Raises ``ModelFailure``; what
-    was embedded before it is kept."""
+async def embed(database: Database, org: str, embeds: Embedder, bucket: str | None = None) -> int:
+    """Give every passage that has none, in one bucket or anywhere, a vector of this model; returns how many got one.
+    Raises ``ModelFailure``; what was embedded before it is kept."""
     done = 0
-    while pieces := await database.read(lambda tx: documents.get_bare(tx, org, embeds.name, AT_ONCE)):
+    while pieces := await database.read(lambda tx: documents.get_bare(tx, org, embeds.name, AT_ONCE, bucket)):
         vectors = [ranking.packed(each) for each in await embeds.embed([piece.text for piece in pieces])]
         await database.write(
             lambda tx, pieces=pieces, vectors=vectors: documents.put_vectors(tx, org, pieces, embeds.name, vectors)

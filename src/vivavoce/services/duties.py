@@ -1,6 +1,6 @@
 """Who does which duty."""
 
-from vivavoce.services import appointments, assistants, closing, deliveries, findings, incoming, messaging
+from vivavoce.services import appointments, assistants, closing, deliveries, findings, incoming, libraries, messaging
 from vivavoce.services.context import Context
 from vivavoce.storage.duties import Duty
 
@@ -16,6 +16,8 @@ async def perform(ctx: Context, duty: Duty) -> None:
             await appointments.perform(ctx, duty)
         case assistants.ERASE:
             await assistants.erase(ctx, duty)
+        case libraries.KIND:
+            await libraries.perform(ctx, duty)
         case messaging.SEND:
             await messaging.perform(ctx, duty)
         case incoming.REPLY:

@@ -6,7 +6,7 @@ import structlog
 
 from vivavoce.assistant.state import active
 from vivavoce.core.event import Event, Usage
-from vivavoce.core.model import ModelFailure
+from vivavoce.core.model import Model, ModelFailure, Trouble
 from vivavoce.core.status import Status
 from vivavoce.core.transcript import Transcript
 from vivavoce.core.verdict import Fault, Outcome, Verdict
@@ -58,7 +58,7 @@ async def _conduct(ctx: Context, lease: Lease, frozen: Frozen, transcript: Trans
     log.info("run starts", run=lease.run_id, test=frozen.scenario.name, turns=len(transcript.events))
     try:
         line = await channel(ctx, frozen)
-        tester = ctx.models.resolve(None, "tester")
+        tester = _tester(ctx, frozen)
         judging = ctx.models.resolve(None, "judge")
     except (Unreachable, ModelFailure) as failure:
         refused = Outcome(Status.ERROR, Fault.INFRASTRUCTURE, f"it could not start: {failure}")
@@ -85,9 +85,25 @@ async def _conduct(ctx: Context, lease: Lease, frozen: Frozen, transcript: Trans
         limits=Limits(
             frozen.scenario.max_duration_s or ctx.limits.max_duration_s,
             frozen.scenario.turn_limit or ctx.limits.turn_limit,
+            ctx.limits.repeat_limit,
+            utterance_limit=frozen.scenario.utterance_limit or ctx.limits.utterance_limit,
         ),
     )
     await _settle(ctx, lease, frozen, notes, examined)
+
+
+def _tester(ctx: Context, frozen: Frozen) -> Model:
+    """The model that plays the caller. Where nobody serves the one that the test names, the server's tester does, if
+    the settings allow stand-ins; the run's story names who it was."""
+    named = frozen.scenario.tester_model
+    try:
+        return ctx.models.resolve(named, "tester")
+    except ModelFailure as failure:
+        if named is None:
+            raise
+        if ctx.models.has_stand_in and failure.trouble is Trouble.UNRESOLVED:
+            return ctx.models.resolve(None, "tester")
+        raise ModelFailure(failure.trouble, f"the test's caller is to be played by {named!r}: {failure}") from failure
 
 
 class _Book:

@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 
 from vivavoce.assistant.variables import render
-from vivavoce.core.assistant import Version
+from vivavoce.core.assistant import Form, Version
 from vivavoce.core.conversation import Conversation
 from vivavoce.core.event import ToolReturned
 from vivavoce.core.filter import Field, Filter
@@ -214,7 +214,8 @@ def _version(tx: Tx, org: str, asked: _Asked) -> Version | None:
         for one in (frozen.version, *frozen.others):
             if one.id == asked.version_id:
                 return one
-    known = assistants.get(tx, org, asked.assistant_id) or assistants.get(tx, org, asked.assistant_id, deleted=True)
+    id_, forms = asked.assistant_id, tuple(Form)
+    known = assistants.get(tx, org, id_, forms=forms) or assistants.get(tx, org, id_, forms=forms, deleted=True)
     return assistants.get_version(tx, known.id, asked.version_id) if known else None
 
 

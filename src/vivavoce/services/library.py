@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from vivavoce.assistant.variables import as_text, merge, system_variables
+from vivavoce.assistant.templating import Filling
+from vivavoce.assistant.variables import merge, system_variables
 from vivavoce.core.assistant import Assistant, Version
 from vivavoce.core.library import SharedTool
 from vivavoce.core.scenario import Medium
@@ -146,7 +147,7 @@ async def attempt_tool(
         shared.tool,
         arguments,
         key=f"test:{trial_id}",
-        variables={name: as_text(value) for name, value in known.items()},
+        filling=Filling(known, version.templating, ctx.clock.now()).as_texts(),
         reach=reach(ctx, org, prefix, conversation_id=trial_id),
     )
 

@@ -63,7 +63,9 @@ async def _chat(ctx: Context, frozen: Frozen, cast: Cast, key: str) -> Channel:
     opening = await _opening(ctx, frozen, cast.first)
     scenario = frozen.scenario
     prefix = cast.first.templating.prefix
-    tools = toolbox(ctx, frozen.org, prefix, conversation_id=frozen.run.conversation_id, mocks=scenario.mocks)
+    tools = toolbox(
+        ctx, frozen.org, prefix, conversation_id=frozen.run.conversation_id, mocks=scenario.mocks, cast=cast
+    )
     return ChatChannel(
         cast,
         opening.variables,

@@ -2,17 +2,19 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
+from urllib.parse import urlencode
 
 from vivavoce.assistant.ports import ToolOutput
-from vivavoce.core.assistant import Attached
-from vivavoce.core.server import McpServer
-from vivavoce.core.tool import RemoteTool
+from vivavoce.assistant.templating import Filling
+from vivavoce.core.assistant import Attached, Cast, Version
+from vivavoce.core.server import McpServer, OwnServer
+from vivavoce.core.tool import RemoteTool, Tool
 from vivavoce.services import secrets
 from vivavoce.services.context import Context
-from vivavoce.services.errors import NotFound
+from vivavoce.services.errors import Broken, NotFound
 from vivavoce.storage import servers
 from vivavoce.storage.database import Tx
 from vivavoce.storage.page import Page, Window
@@ -22,6 +24,7 @@ from vivavoce.tools.arguments import mismatch
 from vivavoce.tools.mcp import MOST_TOOLS, Endpoint, Failed, Listed
 from vivavoce.tools.reach import Reach
 from vivavoce.tools.secrets import NoSecret, filled, hidden, opened, section
+from vivavoce.tools.webhook import address
 
 LISTING_S = 10.0
 """How long a server may take to tell its tools; a conversation waits for it."""
@@ -39,6 +42,7 @@ KEY_META = "vivavoce/idempotency-key"
 """Where in ``_meta`` a server finds the key that stays the same when a call is made again after a crash."""
 
 _NAMES_TOLD = 5
+_UNFILLED = Filling()
 
 
 def create(ctx: Context, tx: Tx, org: str, draft: McpServer) -> McpServer:
@@ -129,9 +133,12 @@ async def call_tool(
     conversation_id: str,
     prefix: str,
     key: str,
+    own: OwnServer | None = None,
+    filling: Filling = _UNFILLED,
     timeout_s: float = CALL_S,
 ) -> ToolOutput:
-    """Call a tool where it is, on the server as it is now.
+    """Call a tool where it is, on the server as it is now; a version's ``own`` server is the one that it had when the
+    conversation began, and its own time counts.
 
     ``_meta`` names the conversation, under a name that begins with ``prefix`` (contract, section 3), and ``key``. Never
     raises for what the other side or the model does: the output then says what went wrong.
@@ -139,14 +146,70 @@ async def call_tool(
     wrong = mismatch(tool.parameters, arguments)
     if wrong is not None:
         return ToolOutput(f"The tool was not called, because its arguments do not fit: {wrong}", ok=False)
-    server = await ctx.database.read(lambda tx: servers.get(tx, org, tool.server_id))
     try:
-        endpoint, known = await _endpoint(ctx, org, server)
+        if tool.own:
+            endpoint, known = _own_endpoint(own, filling), {}
+            timeout_s = own.timeout_ms / 1000 if own else timeout_s
+        else:
+            server = await ctx.database.read(lambda tx: servers.get(tx, org, tool.server_id))
+            endpoint, known = await _endpoint(ctx, org, server)
     except Failed as failure:
         return ToolOutput(f"The tool was not called: its server {failure}.", ok=False)
     meta = {f"{prefix}conversation_id": conversation_id, KEY_META: key}
     output = await mcp.call(ctx.outbound, endpoint, tool.tool, arguments, meta=meta, timeout_s=timeout_s)
     return replace(output, text=hidden(output.text, known))
+
+
+def owned(cast: Cast, tool: RemoteTool) -> OwnServer | None:
+    """The server of a tool that is one of a version's own; two versions may have servers of the same name."""
+    holders = [
+        version
+        for version in (cast.first, *cast.others.values())
+        if any(server.name == tool.server_id for server in version.own_servers)
+    ]
+    # The very tool first: two versions may also have tools that are alike.
+    holders.sort(key=lambda version: min((_likeness(each, tool) for each in _tools(version)), default=2))
+    return next((server for each in holders[:1] for server in each.own_servers if server.name == tool.server_id), None)
+
+
+def _likeness(one: Tool, other: Tool) -> int:
+    return 0 if one is other else 1 if one == other else 2
+
+
+def _tools(version: Version) -> Iterator[Tool]:
+    yield from version.tools
+    yield from version.library.values()
+    if version.flow is not None:
+        yield from version.flow.own_tools()
+
+
+async def get_own_tools(ctx: Context, server: OwnServer, filling: Filling) -> tuple[Listed, ...]:
+    """The tools that a version's own server has now. Raises ``Broken`` where it does not say."""
+    try:
+        timeout_s = min(server.timeout_ms / 1000, CALL_S)
+        return await mcp.get_tools(ctx.outbound, _own_endpoint(server, filling), timeout_s)
+    except Failed as failure:
+        raise Broken(f"The MCP server {server.name!r} {failure}.") from None
+
+
+def _own_endpoint(server: OwnServer | None, filling: Filling) -> Endpoint:
+    """Raises ``Failed``."""
+    if server is None:
+        raise Failed("is not there any more")
+    texts = filling.as_texts()
+
+    def fill(template: str) -> str:
+        return filled(template, texts, {})
+
+    url = address(server.url, fill, texts.templating.rules)
+    if server.query:
+        base, hash_, fragment = url.partition("#")
+        pairs = urlencode({name: fill(value) for name, value in server.query.items()}, errors="replace")
+        url = base + ("&" if "?" in base else "?") + pairs + hash_ + fragment
+    headers = {header.name: fill(header.value) for header in server.headers}
+    if not all(text.isascii() and text.isprintable() for pair in headers.items() for text in pair):
+        raise Failed("needs headers with characters that HTTP does not allow")
+    return Endpoint(url, "http", headers=headers)
 
 
 async def _ask(ctx: Context, org: str, server: McpServer | None, timeout_s: float) -> tuple[Listed, ...] | Failed:
@@ -177,8 +240,8 @@ async def _endpoint(ctx: Context, org: str, server: McpServer | None) -> tuple[E
         known = await opened(templates, Reach(secret))
     except NoSecret as failure:
         raise Failed(f"needs a secret: {failure}") from None
-    url, *token = (filled(template, {}, known) for template in templates)
-    return Endpoint(url, server.transport, *token), known
+    url, *token = (filled(template, _UNFILLED, known) for template in templates)
+    return Endpoint(url, server.transport, token[0] if token else None), known
 
 
 def _get(tx: Tx, org: str, server_id: str, *, lock: bool = False) -> McpServer:

@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 
-from vivavoce.assistant.variables import render
+from vivavoce.assistant.templating import Filling, fill
 from vivavoce.channels.messenger import Loopback, NotSent, Outgoing
 from vivavoce.core.assistant import MODEL_OPENS, Assistant, Version
 from vivavoce.core.conversation import Conversation
@@ -129,9 +129,10 @@ def _variables(conversation: Conversation) -> Mapping[str, Any]:
 
 async def _words(ctx: Context, org: str, draft: Draft, transcript: Transcript) -> Message:
     version, wish, variables = draft.version, draft.wish, _variables(draft.conversation)
+    filling = Filling(variables, version.templating, ctx.clock.now())
     if wish.words is not None:
-        return replace(draft.message, text=render(wish.words, variables))
-    greeting = render(version.greeting or "", variables) if version.greeting != MODEL_OPENS else ""
+        return replace(draft.message, text=fill(wish.words, filling))
+    greeting = fill(version.greeting or "", filling) if version.greeting != MODEL_OPENS else ""
     if not transcript.events and greeting.strip():
         return replace(draft.message, text=greeting)
     return await composing.next_words(ctx, org, version, transcript, variables)

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 
 from vivavoce.core.assistant import Assistant, Version
 from vivavoce.core.rollout import Rollout, Rule, choose
-from vivavoce.services import assistants
+from vivavoce.services import assistants, engines
 from vivavoce.services.context import Context
 from vivavoce.services.errors import NotFound, Rejected
 from vivavoce.storage import assistants as versions
-from vivavoce.storage import rollouts, tools
+from vivavoce.storage import rollouts
 from vivavoce.storage.database import Tx
 
 END_USER = "end_user_target"
@@ -67,7 +67,7 @@ def chosen(
     metadata: Mapping[str, str],
     draw: float,
 ) -> Version:
-    """The version that a new conversation gets, completed with its shared tools (contract, section 6.2).
+    """The version that a new conversation gets, completed to be run (contract, section 6.2).
 
     ``user_target`` is who is on the other end, ``metadata`` what else is known of the conversation: rules can ask for
     any of its keys. ``draw`` is random, 0 <= draw < 1: draw once for each conversation, and keep what came of it.
@@ -78,7 +78,7 @@ def chosen(
     context = {**metadata, END_USER: target, prefixed: target} if target else metadata
     version_id = choose(rollout, context, draw) if rollout else None
     version = versions.get_version(tx, assistant.id, version_id) if version_id else None
-    return tools.completed(tx, org, version or assistant.main)
+    return engines.completed(tx, org, version or assistant.main)
 
 
 def _get(tx: Tx, assistant_id: str) -> Rollout:

@@ -1,24 +1,39 @@
 """Runs: triggered, listed, read. What a run works on is frozen when it is triggered."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 from vivavoce.core.assistant import Version
-from vivavoce.core.conversation import Conversation
+from vivavoce.core.conversation import Conversation, Opening
 from vivavoce.core.event import Millis
 from vivavoce.core.run import Run
 from vivavoce.core.scenario import Scenario
 from vivavoce.core.status import Status
+from vivavoce.core.transcript import Transcript
 from vivavoce.examination.story import tell
 from vivavoce.services import assistants
 from vivavoce.services.context import Context
 from vivavoce.services.errors import NotFound, Rejected
+from vivavoce.services.scenarios import aimed
 from vivavoce.services.scenarios import get as get_scenario
 from vivavoce.services.variables import about
 from vivavoce.storage import conversations, runs, scenarios
 from vivavoce.storage.database import Tx
 from vivavoce.storage.page import Page, Window
-from vivavoce.storage.runs import Order, RunFilter
+from vivavoce.storage.runs import Frozen, Order, RunFilter
+from vivavoce.storage.scenarios import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A run with all that is known of it: what it froze, the assistant that its scenario goes to as it is now (None:
+    there is none on this server), what was recorded of its conversation, and the variables that this started with."""
+
+    frozen: Frozen
+    target: Target | None
+    transcript: Transcript
+    variables: Mapping[str, Any]
 
 
 def trigger(ctx: Context, tx: Tx, org: str, scenario_id: str, version_id: str | None, trigger: str = "manual") -> Run:
@@ -50,9 +65,8 @@ def _add(
     batch_id: str | None,
     trigger: str,
 ) -> tuple[Run, ...]:
-    now = ctx.clock.now()
     versions: dict[str, Version | None] = {}
-    orders: list[Order] = []
+    chosen: list[tuple[Scenario, Version | None]] = []
     for scenario in found:
         target = ctx.numbers.get(scenario.target, scenario.target)
         if target not in versions:
@@ -64,10 +78,29 @@ def _add(
                 f"so it has no version {version_id!r}.",
                 "version_id",
             )
-        cast = assistants.cast(tx, org, version) if version else None
-        others = tuple(cast.others.values()) if cast else ()
-        run = _pending(ctx, scenario, version, batch_id, trigger, now)
-        orders.append(Order(run, scenario, cast.first if cast else None, others))
+        chosen.append((scenario, version))
+    return start(ctx, tx, org, chosen, batch_id, trigger)
+
+
+def start(
+    ctx: Context,
+    tx: Tx,
+    org: str,
+    chosen: Sequence[tuple[Scenario, Version | None]],
+    batch_id: str | None,
+    trigger: str = "manual",
+) -> tuple[Run, ...]:
+    """A new pending run for each scenario, of the version beside it (None: its target is elsewhere). Their ids sort in
+    this order."""
+    now = ctx.clock.now()
+    casts: dict[str, tuple[Version, tuple[Version, ...]]] = {}
+    orders: list[Order] = []
+    for scenario, version in chosen:
+        if version is not None and version.id not in casts:
+            cast = assistants.cast(tx, org, version)
+            casts[version.id] = cast.first, tuple(cast.others.values())
+        first, others = casts[version.id] if version else (None, ())
+        orders.append(Order(_pending(ctx, scenario, version, batch_id, trigger, now), scenario, first, others))
     conversations.add(tx, org, [_conversation(order, now) for order in orders])
     runs.add(tx, org, orders)
     return tuple(order.run for order in orders)
@@ -121,3 +154,32 @@ async def get_page(ctx: Context, org: str, wanted: RunFilter, window: Window) ->
         return runs.get_page(tx, org, wanted, window)
 
     return await ctx.database.read(work)
+
+
+async def recall(ctx: Context, org: str, run_id: str) -> Record:
+    """One run with all that is known of it, whoever triggered it. Raises ``NotFound``."""
+
+    def work(tx: Tx) -> Record:
+        frozen = runs.get_frozen(tx, run_id)
+        if frozen is None or frozen.org != org:
+            raise NotFound("test run", run_id)
+        return recorded(ctx, tx, org, [frozen])[0]
+
+    return await ctx.database.read(work)
+
+
+def recorded(ctx: Context, tx: Tx, org: str, found: Sequence[Frozen]) -> tuple[Record, ...]:
+    """The same for many runs, in a few queries. Conversations are read of runs that are over."""
+    over = [one.run.conversation_id for one in found if one.run.status.final]
+    transcripts = conversations.get_transcripts(tx, over)
+    openings = conversations.get_openings(tx, over)
+    targets = [one.target for one in aimed(ctx, tx, org, [one.scenario for one in found])]
+    return tuple(
+        Record(
+            frozen,
+            target,
+            transcripts.get(frozen.run.conversation_id, Transcript()),
+            openings.get(frozen.run.conversation_id, Opening({})).variables,
+        )
+        for frozen, target in zip(found, targets, strict=True)
+    )

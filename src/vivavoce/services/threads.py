@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from vivavoce.core.assistant import Assistant, Version
+from vivavoce.core.assistant import Assistant, Form, Version
 from vivavoce.core.conversation import Conversation
 from vivavoce.core.scenario import Medium
 from vivavoce.core.text import silent_too_long
@@ -20,7 +20,7 @@ VERSION = "assistant_version_id"
 def assistant_of(tx: Tx, org: str, conversation: Conversation) -> Assistant | None:
     """The assistant that a conversation began with, if it is still there."""
     id_ = conversation.metadata.get(ASSISTANT)
-    return assistants.get(tx, org, id_) if id_ else None
+    return assistants.get(tx, org, id_, forms=tuple(Form)) if id_ else None
 
 
 def version_of(tx: Tx, assistant: Assistant, conversation: Conversation) -> Version:

@@ -1,15 +1,19 @@
 """What the tools of a conversation can reach: the organisation's secrets, servers and documents, and the caller."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from vivavoce.assistant.ports import ToolOutput
+from vivavoce.assistant.templating import Filling
+from vivavoce.core.assistant import Cast
 from vivavoce.core.passage import Passage
 from vivavoce.core.tool import RemoteTool, ToolMock
 from vivavoce.services import documents, mcp_servers, secrets
 from vivavoce.services.context import Context
 from vivavoce.services.errors import Broken, Busy, NotFound, Rejected
 from vivavoce.storage.seal import Unreadable
+from vivavoce.tools.code import run_code
 from vivavoce.tools.reach import OutOfReach, Reach
 from vivavoce.tools.toolbox import Toolbox
 
@@ -25,13 +29,22 @@ def toolbox(
     conversation_id: str,
     mocks: tuple[ToolMock, ...] = (),
     send: Send | None = None,
+    cast: Cast | None = None,
 ) -> Toolbox:
     """The tools of one conversation. ``prefix`` is that of the API that wrote the assistant; ``send`` None where the
-    caller cannot be sent text messages."""
-    return Toolbox(ctx.outbound, mocks, reach(ctx, org, prefix, conversation_id=conversation_id, send=send))
+    caller cannot be sent text messages; ``cast`` are those who speak, whose own servers are called."""
+    return Toolbox(ctx.outbound, mocks, reach(ctx, org, prefix, conversation_id=conversation_id, send=send, cast=cast))
 
 
-def reach(ctx: Context, org: str, prefix: str, *, conversation_id: str, send: Send | None = None) -> Reach:
+def reach(
+    ctx: Context,
+    org: str,
+    prefix: str,
+    *,
+    conversation_id: str,
+    send: Send | None = None,
+    cast: Cast | None = None,
+) -> Reach:
     """What a conversation's tools can reach."""
 
     async def secret(identifier: str) -> str | None:
@@ -40,13 +53,23 @@ def reach(ctx: Context, org: str, prefix: str, *, conversation_id: str, send: Se
         except (Unreadable, Broken):
             raise OutOfReach(f"The tool was not called: the secret {identifier!r} cannot be read.") from None
 
-    def sign(body: bytes) -> Mapping[str, str]:
-        return ctx.signer.headers(prefix, body, ctx.clock.now())
+    def sign(body: bytes, header: str) -> Mapping[str, str]:
+        now = ctx.clock.now()
+        return ctx.signer.sealed(header, body, now) if header else ctx.signer.headers(prefix, body, now)
 
-    async def remote(tool: RemoteTool, arguments: Mapping[str, Any], key: str) -> ToolOutput:
+    async def remote(tool: RemoteTool, arguments: Mapping[str, Any], key: str, filling: Filling) -> ToolOutput:
+        own = mcp_servers.owned(cast, tool) if cast is not None else None
         try:
             return await mcp_servers.call_tool(
-                ctx, org, tool, arguments, conversation_id=conversation_id, prefix=prefix, key=key
+                ctx,
+                org,
+                tool,
+                arguments,
+                conversation_id=conversation_id,
+                prefix=prefix,
+                key=key,
+                own=own,
+                filling=filling,
             )
         except (Broken, Busy, NotFound, Rejected) as failure:
             raise OutOfReach(f"The tool could not be called: {failure}") from failure
@@ -64,4 +87,13 @@ def reach(ctx: Context, org: str, prefix: str, *, conversation_id: str, send: Se
         except (Broken, Busy, NotFound, Rejected) as failure:
             raise OutOfReach(f"The message was not sent: {failure}") from failure
 
-    return Reach(secret, sign, remote, search, message if send else None, ctx.background)
+    return Reach(
+        secret,
+        sign,
+        remote,
+        search,
+        message if send else None,
+        ctx.background,
+        code=partial(run_code, ctx.sandbox) if ctx.sandbox else None,
+        conversation=conversation_id,
+    )

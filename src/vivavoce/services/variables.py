@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from vivavoce.assistant.variables import merge, system_variables
-from vivavoce.core.assistant import Version
+from vivavoce.assistant.variables import as_text, merge, system_variables
+from vivavoce.core.assistant import Rules, Version
 from vivavoce.core.event import Millis
 from vivavoce.core.scenario import Medium
 
@@ -21,8 +21,15 @@ def starting(
     agent_target: str | None = None,
     user_target: str | None = None,
 ) -> Mapping[str, Any]:
-    """What the start gave wins over the assistant's defaults; system variables are nobody's to set (contract, 6.3)."""
+    """What the start gave wins over the assistant's defaults; system variables are nobody's to set (contract, 6.3).
+
+    Under ``Rules.NESTED`` they stand below all others, and those that tell the time are worked out when they are asked
+    for (section 6 of the testing contract).
+    """
     prefix = version.templating.prefix
+    if version.templating.rules is Rules.NESTED:
+        told = _session(medium, conversation_id, agent_target, user_target)
+        return {name: as_text(value) for name, value in {**told, **merge(given, version.variables)}.items()}
     system = system_variables(
         prefix,
         now_ms=started_at,
@@ -32,6 +39,16 @@ def starting(
         conversation_id=conversation_id,
     )
     return {**merge(given, version.variables, reserved=prefix), **system}
+
+
+def _session(medium: Medium, id_: str, agent_target: str | None, user_target: str | None) -> dict[str, str]:
+    if not medium.spoken:
+        return {"session_type": "chat", "chat_id": id_}
+    if medium is not Medium.PHONE_CALL:
+        return {"session_type": "voice"}
+    phone = {"session_type": "voice", "call_id": id_, "call_type": "phone_call", "direction": "inbound"}
+    numbers = {"agent_number": agent_target, "user_number": user_target}
+    return phone | {name: number for name, number in numbers.items() if number}
 
 
 def about(version: Version | None, *, medium: Medium, agent_target: str = "", user_target: str = "") -> dict[str, str]:
