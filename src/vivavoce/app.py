@@ -16,6 +16,7 @@ from starlette.routing import Mount, Route
 from vivavoce import __version__
 from vivavoce.api.gate import Gate, Render
 from vivavoce.api.rates import Rates
+from vivavoce.api.retell import application as retell
 from vivavoce.api.telnyx import application as telnyx
 from vivavoce.api.telnyx import inbound, sample
 from vivavoce.api.telnyx.messenger import ApiMessenger
@@ -44,6 +45,7 @@ from vivavoce.storage.database import Database, connect
 from vivavoce.storage.journal import Journal
 from vivavoce.storage.migrate import migrate
 from vivavoce.storage.seal import Seal, derived
+from vivavoce.tools.code import open_sandbox
 
 # The demo's sample is handed on from here, because only this module may name a vendor's room.
 __all__ = ["House", "application", "database", "house", "sample", "sources"]
@@ -92,6 +94,7 @@ async def house(settings: Settings) -> AsyncGenerator[House]:
         models = Models(settings.for_models())
         stack.push_async_callback(models.close)
         outbound = await stack.enter_async_context(open_session(Guard(networks(settings.allow_networks))))
+        sandbox = await stack.enter_async_context(open_sandbox(settings.sandbox_url))
         duties = Duties(opened, clock, new_id, lambda duty: perform(context, duty))
         context = Context(
             opened,
@@ -100,7 +103,14 @@ async def house(settings: Settings) -> AsyncGenerator[House]:
             new_id,
             models,
             outbound,
-            Limits(settings.turn_limit, settings.max_duration_seconds, settings.idle_minutes),
+            Limits(
+                settings.turn_limit,
+                settings.max_duration_seconds,
+                settings.idle_minutes,
+                settings.worker_concurrency,
+                settings.utterance_limit,
+                settings.repeat_limit,
+            ),
             settings.numbers,
             Turns(),
             Seal(key),
@@ -110,6 +120,7 @@ async def house(settings: Settings) -> AsyncGenerator[House]:
             secrets.SystemRandom().random,
             settings.import_urls,
             settings.embedding_model,
+            sandbox=sandbox,
         )
         stack.push_async_callback(context.background.close)
         stack.push_async_callback(duties.stop)
@@ -203,11 +214,14 @@ def application(settings: Settings, opened: House) -> Starlette:
         )
 
     v2 = Mount("/v2", app=gated(telnyx.application(context, opened.worker.submit), telnyx.render))
-    # An id may hold an encoded line break, which "." does not match.
-    v2.path_regex = re.compile(v2.path_regex.pattern, re.DOTALL)
+    # An id may hold an encoded line break, which "." does not match; and lists under /v2 are the other API's, whose
+    # paths begin at the root.
+    v2.path_regex = re.compile(v2.path_regex.pattern.replace("^/v2", "^/v2(?!/list-)"), re.DOTALL)
+    testing = Mount("", app=gated(retell.application(context, opened.worker.submit), retell.render))
+    testing.path_regex = re.compile(testing.path_regex.pattern, re.DOTALL)
     own = Mount("/viva/v1", app=gated(viva.application(context), viva.render))
     # Signed by the carrier, who has no key; a route, because a mount would only take it with a slash at its end.
     texts = Route("/webhooks/messages", inbound.application(context, settings.messenger_public_key))
-    served = Starlette(routes=[Route("/healthz", healthz), Route("/readyz", readyz), v2, own, texts])
+    served = Starlette(routes=[Route("/healthz", healthz), Route("/readyz", readyz), own, texts, v2, testing])
     served.router.redirect_slashes = False
     return served

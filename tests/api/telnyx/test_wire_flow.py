@@ -4,8 +4,8 @@ import pytest
 from pydantic import ValidationError
 from tests.api.telnyx.bodies import FLOW, lacks
 
+from vivavoce.api.shape import sent
 from vivavoce.api.telnyx.wire.flow import ConversationFlow, flow_problems
-from vivavoce.api.telnyx.wire.shape import sent
 
 DEFAULT = {"type": "default"}
 TRUE = {"type": "bool_literal", "value": True}

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from vivavoce.api.idempotency import once
+from vivavoce.api.shape import sent
 from vivavoce.api.telnyx.deps import Ctx, Id, Org
 from vivavoce.api.telnyx.errors import Refused, errors_body, problem
 from vivavoce.api.telnyx.wire.assistant import (
@@ -23,7 +24,6 @@ from vivavoce.api.telnyx.wire.assistant import (
 from vivavoce.api.telnyx.wire.conversations import ChatBody
 from vivavoce.api.telnyx.wire.mcp_servers import dump_attached
 from vivavoce.api.telnyx.wire.rules import semantic_problem
-from vivavoce.api.telnyx.wire.shape import sent
 from vivavoce.core.assistant import Assistant, Version
 from vivavoce.services import assistants, chat, mcp_servers, openings
 from vivavoce.services.chat import Talk

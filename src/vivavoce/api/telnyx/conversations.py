@@ -6,6 +6,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
 
 from vivavoce.api.idempotency import REPLAYED, once
+from vivavoce.api.shape import sent
 from vivavoce.api.telnyx.deps import Ctx, Id, Org, Paged
 from vivavoce.api.telnyx.wire.assistant import TEMPLATING
 from vivavoce.api.telnyx.wire.conversations import (
@@ -19,7 +20,6 @@ from vivavoce.api.telnyx.wire.conversations import (
 )
 from vivavoce.api.telnyx.wire.filters import parse_filter
 from vivavoce.api.telnyx.wire.paging import paged
-from vivavoce.api.telnyx.wire.shape import sent
 from vivavoce.services import conversations
 from vivavoce.storage.database import Tx
 

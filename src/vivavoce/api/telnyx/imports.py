@@ -7,12 +7,12 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from vivavoce.api.idempotency import Work, once_ready
+from vivavoce.api.shape import sent
 from vivavoce.api.telnyx.assistants import check, dump
 from vivavoce.api.telnyx.deps import Ctx, Org
 from vivavoce.api.telnyx.errors import Refused
 from vivavoce.api.telnyx.wire.assistant import TEMPLATING
 from vivavoce.api.telnyx.wire.imports import ImportBody, adopted
-from vivavoce.api.telnyx.wire.shape import sent
 from vivavoce.core.assistant import Origin, Version
 from vivavoce.importing.provider import Draft, Provider, Unfit
 from vivavoce.services import imports

@@ -13,8 +13,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from vivavoce.api.shape import mapping
 from vivavoce.api.telnyx.errors import errors_body, problem
-from vivavoce.api.telnyx.wire.shape import mapping
 from vivavoce.core.text import TextStatus
 from vivavoce.outbound.answer import parsed
 from vivavoce.outbound.signing import signed

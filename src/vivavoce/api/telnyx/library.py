@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
 
 from vivavoce.api.idempotency import once
+from vivavoce.api.shape import sent
 from vivavoce.api.telnyx.assistants import check, dump
 from vivavoce.api.telnyx.deps import Ctx, Id, Org, Paged
 from vivavoce.api.telnyx.errors import bad_request
@@ -23,7 +24,6 @@ from vivavoce.api.telnyx.wire.library import (
 )
 from vivavoce.api.telnyx.wire.paging import paged
 from vivavoce.api.telnyx.wire.rules import semantic_problem
-from vivavoce.api.telnyx.wire.shape import sent
 from vivavoce.core.assistant import Version
 from vivavoce.services import library
 from vivavoce.storage.database import Tx

@@ -3,7 +3,7 @@
 import json
 from typing import Any, cast
 
-from vivavoce.api.telnyx.wire.shape import mapping
+from vivavoce.api.shape import mapping
 from vivavoce.channels.messenger import NotSent, Outgoing
 from vivavoce.core.scenario import Medium
 from vivavoce.outbound.answer import json_of

@@ -6,8 +6,8 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field, model_validator
 
+from vivavoce.api.shape import storable
 from vivavoce.api.telnyx.deps import Ctx, Id, Org
-from vivavoce.api.telnyx.wire.shape import storable
 from vivavoce.services import assistants
 
 router = APIRouter(tags=["tags"])

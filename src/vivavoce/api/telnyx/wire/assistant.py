@@ -8,6 +8,7 @@ from uuid import UUID, uuid5
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from vivavoce.api.shape import Flag, Whole, mapping, omitted, sent, storable
 from vivavoce.api.telnyx.wire.flow import ConversationFlow
 from vivavoce.api.telnyx.wire.graph import load_flow
 from vivavoce.api.telnyx.wire.minds import load_mind
@@ -32,7 +33,6 @@ from vivavoce.api.telnyx.wire.settings import (
     WebsocketSettings,
     WidgetSettings,
 )
-from vivavoce.api.telnyx.wire.shape import Flag, Whole, mapping, omitted, sent, storable
 from vivavoce.api.telnyx.wire.times import iso
 from vivavoce.api.telnyx.wire.tool_shapes import ToolBody
 from vivavoce.api.telnyx.wire.tools import dump_tool, load_tools

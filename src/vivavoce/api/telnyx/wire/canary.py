@@ -4,7 +4,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, Field, model_validator
 
-from vivavoce.api.telnyx.wire.shape import Number, fault, omitted, refuse, sent, storable
+from vivavoce.api.shape import Number, fault, omitted, refuse, sent, storable
 from vivavoce.api.telnyx.wire.times import iso
 from vivavoce.core.rollout import Clause, Operator, Rollout, Rule, Slot, percent
 

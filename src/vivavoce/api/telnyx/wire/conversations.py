@@ -6,11 +6,22 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 
+from vivavoce.api.shape import Flag, Whole, omitted, sent, storable
 from vivavoce.api.telnyx.errors import bad_request
-from vivavoce.api.telnyx.wire.shape import Flag, Whole, omitted, sent, storable
 from vivavoce.api.telnyx.wire.times import iso, millis
 from vivavoce.core.conversation import Conversation
-from vivavoce.core.event import HandedOver, Left, Message, Millis, Moved, Speaker, ToolCall, ToolCalled, ToolReturned
+from vivavoce.core.event import (
+    HandedOver,
+    Left,
+    Message,
+    Millis,
+    Moved,
+    Recalled,
+    Speaker,
+    ToolCall,
+    ToolCalled,
+    ToolReturned,
+)
 from vivavoce.core.transcript import Transcript
 from vivavoce.services.conversations import Written
 
@@ -155,7 +166,7 @@ def dump_messages(transcript: Transcript) -> list[dict[str, Any]]:
                 metadata = {"metadata": _result(event)} if event.extra is None else event.extra
                 messages.append({**_message("tool", event.output, event.at, metadata), "tool_call_id": event.call_id})
                 speaking_at = None
-            case Left() | Moved() | HandedOver():
+            case Left() | Moved() | HandedOver() | Recalled():
                 speaking_at = None
     return messages
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
+from vivavoce.api.shape import unstorable
 from vivavoce.api.telnyx.errors import bad_request
-from vivavoce.api.telnyx.wire.shape import unstorable
 from vivavoce.core.filter import Filter
 from vivavoce.core.query import Malformed, parse
 

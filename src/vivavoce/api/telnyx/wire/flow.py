@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import BaseModel, Discriminator, Field, Tag, model_validator
 
+from vivavoce.api.shape import Flag, Number, fault, omitted, refuse, sent
 from vivavoce.api.telnyx.wire.settings import ExternalLLM, Transcription, VoiceSettings
-from vivavoce.api.telnyx.wire.shape import Flag, Number, fault, omitted, refuse, sent
 
 MAX_EXPRESSION_DEPTH = 32
 """How many operators may stand inside each other."""

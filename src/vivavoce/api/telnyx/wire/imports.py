@@ -4,8 +4,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
+from vivavoce.api.shape import omitted, storable, unstorable
 from vivavoce.api.telnyx.wire.assistant import AssistantCreate, to_version
-from vivavoce.api.telnyx.wire.shape import omitted, storable, unstorable
 from vivavoce.api.telnyx.wire.tools import dump_tool, tool_type
 from vivavoce.core.assistant import Version
 from vivavoce.core.tool import FunctionTool, LineTool, MessageTool, SkipTool, Tool, VariablesTool, WebhookTool

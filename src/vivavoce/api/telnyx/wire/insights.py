@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from vivavoce.api.shape import omitted, sent, storable
 from vivavoce.api.telnyx.errors import bad_request
 from vivavoce.api.telnyx.wire import filters
-from vivavoce.api.telnyx.wire.shape import omitted, sent, storable
 from vivavoce.api.telnyx.wire.times import iso
 from vivavoce.core import filter as core
 from vivavoce.core.insight import Finding, Insight, InsightGroup, Tally, schema_of

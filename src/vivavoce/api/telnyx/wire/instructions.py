@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, model_validator
 
-from vivavoce.api.telnyx.wire.shape import omitted, storable
+from vivavoce.api.shape import omitted, storable
 
 
 class Enhance(BaseModel, frozen=True, extra="ignore"):

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError, model_validator
 
-from vivavoce.api.telnyx.wire.shape import Whole, mapping, omitted, sent, storable
+from vivavoce.api.shape import Whole, mapping, omitted, sent, storable
 from vivavoce.api.telnyx.wire.times import iso
 from vivavoce.api.telnyx.wire.tool_shapes import (
     ClientSideConfig,

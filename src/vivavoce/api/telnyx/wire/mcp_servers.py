@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 
-from vivavoce.api.telnyx.wire.shape import omitted, sent, storable
+from vivavoce.api.shape import omitted, sent, storable
 from vivavoce.api.telnyx.wire.times import iso
 from vivavoce.core.assistant import Attached
 from vivavoce.core.event import Millis

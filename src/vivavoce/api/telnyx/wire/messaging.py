@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field, model_validator
 
-from vivavoce.api.telnyx.wire.shape import Flag, omitted, sent, storable
+from vivavoce.api.shape import Flag, omitted, sent, storable
 from vivavoce.core.scenario import Medium
 from vivavoce.services.messaging import Wish
 

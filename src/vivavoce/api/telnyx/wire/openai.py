@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, Discriminator, Field, model_validator
 
-from vivavoce.api.telnyx.wire.shape import Flag, Number, Whole, fault, omitted, refuse, sent, storable
+from vivavoce.api.shape import Flag, Number, Whole, fault, omitted, refuse, sent, storable
 from vivavoce.api.telnyx.wire.times import iso
 from vivavoce.models.catalogue import Listed
 

@@ -5,9 +5,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
+from vivavoce.api.shape import mapping
 from vivavoce.api.telnyx.errors import Problem, problem
 from vivavoce.api.telnyx.wire.flow import flow_problems
-from vivavoce.api.telnyx.wire.shape import mapping
 from vivavoce.api.telnyx.wire.tools import dump_tool, tool_type
 from vivavoce.core.assistant import Version
 from vivavoce.core.tool import OtherTool, Tool

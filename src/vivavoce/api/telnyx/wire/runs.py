@@ -4,8 +4,8 @@ from typing import Any
 
 from pydantic import BaseModel, model_validator
 
+from vivavoce.api.shape import omitted, storable
 from vivavoce.api.telnyx.errors import bad_request
-from vivavoce.api.telnyx.wire.shape import omitted, storable
 from vivavoce.api.telnyx.wire.times import iso, maybe_iso
 from vivavoce.core.run import Run
 from vivavoce.core.status import Status

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, model_validator
 
-from vivavoce.api.telnyx.wire.shape import Whole, omitted, sent, storable
+from vivavoce.api.shape import Whole, omitted, sent, storable
 from vivavoce.api.telnyx.wire.times import iso
 from vivavoce.core.event import Millis
 from vivavoce.core.scenario import Criterion, Medium, Scenario

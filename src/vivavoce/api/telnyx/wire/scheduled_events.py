@@ -4,9 +4,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema, model_validator
 
+from vivavoce.api.shape import Whole, fault, omitted, refuse, sent, storable
 from vivavoce.api.telnyx.errors import bad_request
 from vivavoce.api.telnyx.wire.messaging import Metadata, Target
-from vivavoce.api.telnyx.wire.shape import Whole, fault, omitted, refuse, sent, storable
 from vivavoce.api.telnyx.wire.times import iso, maybe_iso, millis
 from vivavoce.core.appointment import Appointment, Attempt, Standing
 from vivavoce.core.event import Millis

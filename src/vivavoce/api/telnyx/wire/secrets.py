@@ -5,8 +5,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from vivavoce.api.shape import fault, omitted, refuse, storable
 from vivavoce.api.telnyx.errors import MAX_ITEMS, errors_body, problem
-from vivavoce.api.telnyx.wire.shape import fault, omitted, refuse, storable
 from vivavoce.api.telnyx.wire.times import iso
 from vivavoce.core.secret import Secret
 

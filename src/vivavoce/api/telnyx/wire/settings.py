@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from vivavoce.api.telnyx.wire.shape import Flag, Number, Whole, fault, omitted, private_host, refuse
+from vivavoce.api.shape import Flag, Number, Whole, fault, omitted, private_host, refuse
 
 FIRST_INSIGHT_MODEL = "zai-org/GLM-5.3-Flash"
 """The model of ``insight_settings`` that are created without one."""

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import AfterValidator, BaseModel, Discriminator, Field, Tag
 from pydantic_core import PydanticCustomError
 
+from vivavoce.api.shape import Flag, Whole, omitted
 from vivavoce.api.telnyx.wire.settings import Filler, NamedValue
-from vivavoce.api.telnyx.wire.shape import Flag, Whole, omitted
 
 
 def _not_reserved(name: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from vivavoce.api.telnyx.wire.shape import mapping
+from vivavoce.api.shape import mapping
 from vivavoce.core.tool import (
     Act,
     Filler,

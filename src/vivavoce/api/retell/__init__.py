@@ -1,0 +1,1 @@
+"""The testing API (see ``docs/reference/compatibility.md``)."""

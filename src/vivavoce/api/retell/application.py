@@ -1,0 +1,99 @@
+"""The application of this API: its routes, and its answer to everything that can go wrong."""
+
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from vivavoce import __version__
+from vivavoce.api.gate import AWAY
+from vivavoce.api.retell import (
+    agents,
+    chats,
+    components,
+    flows,
+    knowledge,
+    llms,
+    mcp_tools,
+    playground,
+    surroundings,
+    tests,
+)
+from vivavoce.api.retell.deps import Submit
+from vivavoce.api.retell.errors import RESPONSES, Refused, body, render, validation_message
+from vivavoce.services.context import Context
+from vivavoce.services.errors import Broken, Busy, NotFound, Rejected
+from vivavoce.storage.database import DatabaseAway
+
+__all__ = ["application", "render"]
+
+ROUTES = (tests, llms, flows, components, agents, chats, playground, knowledge, mcp_tools, surroundings)
+
+
+def application(context: Context, submit: Submit) -> FastAPI:
+    """The API, whose paths begin at the root."""
+    app = FastAPI(
+        title="Viva Voce: Retell testing API",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        responses=RESPONSES,
+        redirect_slashes=False,
+        separate_input_output_schemas=False,
+    )
+    app.state.context, app.state.submit = context, submit
+    for module in ROUTES:
+        app.include_router(module.router)
+
+    async def invalid(_request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, RequestValidationError)
+        return JSONResponse(body(validation_message(error.errors())), 400)
+
+    async def unrouted(_request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, HTTPException)
+        return JSONResponse(body(str(error.detail)), error.status_code, error.headers)
+
+    async def failed(_request: Request, error: Exception) -> JSONResponse:
+        return JSONResponse(body(AWAY if isinstance(error, DatabaseAway) else str(error)), _status(error))
+
+    async def unexpected(request: Request, _error: Exception) -> JSONResponse:
+        detail = f"Something went wrong here. Request {request.state.request_id} is in the log."
+        return JSONResponse(body(detail), 500)
+
+    app.add_exception_handler(Exception, unexpected)
+    app.add_exception_handler(RequestValidationError, invalid)
+    app.add_exception_handler(HTTPException, unrouted)
+    for kind in (Refused, NotFound, Rejected, Busy, Broken, *DatabaseAway):
+        app.add_exception_handler(kind, failed)
+    _describe_key(app)
+    return app
+
+
+def _status(error: Exception) -> int:
+    """The routes turn ``NotFound`` into 422 where the contract (section 1.1) wants that."""
+    match error:
+        case Refused(status=status):
+            return status
+        case NotFound():
+            return 404
+        case Rejected():
+            return 400
+        case Busy():
+            return 409
+        case _:
+            return 503
+
+
+def _describe_key(app: FastAPI) -> None:
+    """The gate asks for the key before any route, so the routes know nothing of it; their description should."""
+    plain = app.openapi
+
+    def described() -> dict[str, Any]:
+        schema = plain()
+        schema["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+        schema["security"] = [{"key": []}]
+        return schema
+
+    app.openapi = described

@@ -1,0 +1,1 @@
+"""Shapes of requests and answers, and what they are in the words of the core."""
