@@ -11,6 +11,8 @@ LOCKED := $(INSTALL) --require-hashes --only-binary :all:
 
 RUN := $(VENV)/.run
 DEV := $(VENV)/.dev
+# Releases of SDKs that cannot be installed beside newer ones.
+OLDER := $(VENV)/older
 PURE := */vivavoce/core/*,*/vivavoce/assistant/*,*/vivavoce/examination/*
 
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
@@ -57,6 +59,7 @@ lock: $(DEV) ## write requirements/*.txt and the npm lock anew
 	$(COMPILE) --group build -c requirements/run.txt -o requirements/build.txt
 	$(COMPILE) pyproject.toml --group dev -c requirements/run.txt -c requirements/build.txt -c requirements/providers.txt \
 		-o requirements/dev.txt
+	$(COMPILE) --group older --no-deps -o requirements/older.txt
 	if command -v npm >/dev/null; then cd tests/npm && npm install --package-lock-only --ignore-scripts; fi
 
 clean: ## remove what was installed, built and measured
@@ -74,7 +77,8 @@ $(RUN): requirements/run.txt requirements/build.txt pyproject.toml | $(BIN)/pyth
 	@$(INSTALL) --no-index --no-build-isolation --editable .
 	@touch $@
 
-$(DEV): requirements/dev.txt $(RUN)
+$(DEV): requirements/dev.txt requirements/older.txt $(RUN)
 	@echo 'installing what the tests need into $(VENV)'
 	@$(LOCKED) -r requirements/dev.txt
+	@$(LOCKED) --upgrade --target $(OLDER) -r requirements/older.txt
 	@touch $@

@@ -13,11 +13,17 @@ import pytest
 from tests.support.providers import providing
 from tests.support.server import Server, serving
 
-_OPERATIONS = json.loads(Path(__file__).with_name("operations.json").read_text("utf-8"))
-_PATTERNS = {
-    one["operation"]: (one["method"], re.compile("/v2" + re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(one["path"]))))
-    for one in _OPERATIONS
-}
+_HERE = Path(__file__).parent
+
+
+def _patterns(file: str, root: str) -> dict[str, tuple[str, re.Pattern[str]]]:
+    return {
+        one["operation"]: (one["method"], re.compile(root + re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(one["path"]))))
+        for one in json.loads((_HERE / file).read_text("utf-8"))
+    }
+
+
+_PATTERNS = _patterns("operations.json", "/v2") | _patterns("retell/operations.json", "")
 
 
 @contextmanager

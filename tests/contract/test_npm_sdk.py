@@ -1,5 +1,6 @@
-"""The vendor's own JavaScript SDK drives the server unmodified: the pages of ``tests/npm/pages.mjs``."""
+"""The vendors' own JavaScript SDKs drive the server unmodified: the programs in ``tests/npm``."""
 
+import asyncio
 import os
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ from uuid import uuid4
 import pytest
 from telnyx import Telnyx
 from tests.contract.test_readme import program
+from tests.support.mcp_server import serving_mcp
 from tests.support.providers import KEY as PROVIDER_KEY
 from tests.support.server import MAIN, Server, environment
 
@@ -64,9 +66,16 @@ def test_the_javascript_sdk_calls_every_operation(node: str, live_server: Server
     assert output.splitlines()[-1] == "86 operations"
 
 
+async def test_the_javascript_sdk_of_the_testing_api_calls_every_operation(node: str, live_server: Server) -> None:
+    async with serving_mcp() as shop:
+        given = {"VIVA_URL": live_server.url, "VIVA_KEY": live_server.key, "VIVA_MCP_URL": shop.url}
+        output = await asyncio.to_thread(run, [node, "retell.mjs"], {**os.environ, **given})
+    assert output.splitlines()[-1] == "72 operations"
+
+
 def test_the_program_of_the_readme(node: str, live_server: Server) -> None:
     client = Telnyx(base_url=f"{live_server.url}/v2", api_key=live_server.key)
     client.ai.assistants.create(name="Somebody", instructions="Be polite.")
     environment = {**os.environ, "TELNYX_BASE_URL": f"{live_server.url}/v2", "TELNYX_API_KEY": live_server.key}
-    run([node, "--input-type=module", "--eval", program("js")], environment)
+    run([node, "--input-type=module", "--eval", program("js", "telnyx")], environment)
     assert "Says hello" in {test.name for test in client.ai.assistants.tests.list()}

@@ -195,8 +195,9 @@ def test_health_needs_no_key(server: Server, path: str, word: str) -> None:
 
 
 def test_what_is_not_there_is_not_found(server: Server) -> None:
-    assert status(f"{server.url}/") == 404
-    assert status(f"{server.url}/v2", server.key) == 404
+    for path in ("/", "/v2", "/nothing"):
+        assert status(f"{server.url}{path}") == 401
+        assert status(f"{server.url}{path}", server.key) == 404
 
 
 def test_the_command_line_explains_itself() -> None:

@@ -71,7 +71,9 @@ async def driving(data_dir: Path, settings: Mapping[str, str]) -> AsyncGenerator
     with contextlib.ExitStack() as stack:
         server = await asyncio.to_thread(stack.enter_context, serving(data_dir, settings))
         try:
-            async with aiohttp.ClientSession(headers=server.headers) as http:
+            # Given up before the server closes what nobody used for 5 s, perhaps while it is being used again.
+            connector = aiohttp.TCPConnector(keepalive_timeout=2)
+            async with aiohttp.ClientSession(headers=server.headers, connector=connector) as http:
                 yield Driver(server, http)
         finally:
             await asyncio.to_thread(stack.close)

@@ -41,7 +41,7 @@ class Server:
 
 def environment(given: Mapping[str, str]) -> dict[str, str]:
     """The environment without the developer's own settings and keys."""
-    ours = ("VIVA_", "OPENAI_", "ANTHROPIC_", "TELNYX_", "PYTEST_", "COV_")
+    ours = ("VIVA_", "OPENAI_", "ANTHROPIC_", "TELNYX_", "RETELL_", "PYTEST_", "COV_")
     clean = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     return {**clean, "VIVA_API_KEY": KEY, "PYTHONUNBUFFERED": "1", **given}
 
