@@ -1,13 +1,12 @@
 """The application of this API: its routes, and its answer to everything that can go wrong."""
 
-from typing import Any
-
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from vivavoce import __version__
+from vivavoce.api.description import describe_key
 from vivavoce.api.gate import AWAY
 from vivavoce.api.retell import (
     agents,
@@ -67,7 +66,7 @@ def application(context: Context, submit: Submit) -> FastAPI:
     app.add_exception_handler(HTTPException, unrouted)
     for kind in (Refused, NotFound, Rejected, Busy, Broken, *DatabaseAway):
         app.add_exception_handler(kind, failed)
-    _describe_key(app)
+    describe_key(app)
     return app
 
 
@@ -84,16 +83,3 @@ def _status(error: Exception) -> int:
             return 409
         case _:
             return 503
-
-
-def _describe_key(app: FastAPI) -> None:
-    """The gate asks for the key before any route, so the routes know nothing of it; their description should."""
-    plain = app.openapi
-
-    def described() -> dict[str, Any]:
-        schema = plain()
-        schema["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
-        schema["security"] = [{"key": []}]
-        return schema
-
-    app.openapi = described

@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from vivavoce import __version__
+from vivavoce.api.description import describe_key
 from vivavoce.api.gate import AWAY
 from vivavoce.api.idempotency import BodyTooLarge, KeyInFlight, KeyMalformed, KeyReused
 from vivavoce.api.telnyx import (
@@ -105,7 +106,7 @@ def application(context: Context, submit: Submit) -> FastAPI:
     app.add_exception_handler(Exception, unexpected)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, unrouted)
-    _describe_key(app)
+    describe_key(app)
     for kind in (
         Refused,
         NotFound,
@@ -121,19 +122,6 @@ def application(context: Context, submit: Submit) -> FastAPI:
     ):
         app.add_exception_handler(kind, failed)
     return app
-
-
-def _describe_key(app: FastAPI) -> None:
-    """The gate asks for the key before any route, so the routes know nothing of it; their description should."""
-    plain = app.openapi
-
-    def described() -> dict[str, Any]:
-        schema = plain()
-        schema["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
-        schema["security"] = [{"key": []}]
-        return schema
-
-    app.openapi = described
 
 
 def _problem(error: Exception) -> Problem:
