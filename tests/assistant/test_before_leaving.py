@@ -5,13 +5,14 @@ from typing import Any, Literal
 
 import pytest
 from tests.support.scenes import NESTED, Stage, agent, before, edge, flow, ok, version
+from tests.support.tool_nodes import FAILED, HELLO, LOOK, TELL, at_a_tool, behind, calls
 
 from vivavoce.assistant.calls import MAX_HANDOVERS
-from vivavoce.assistant.ports import Routing, ToolOutput
+from vivavoce.assistant.ports import Routing
 from vivavoce.assistant.state import MAX_ROUNDS
 from vivavoce.assistant.step import step
 from vivavoce.core.assistant import MODEL_OPENS
-from vivavoce.core.event import Message, Speaker, ToolCall
+from vivavoce.core.event import Message, Speaker
 from vivavoce.core.flow import (
     AssistantTarget,
     CallCondition,
@@ -21,47 +22,17 @@ from vivavoce.core.flow import (
     Flow,
     HeardCondition,
     PromptNode,
-    ResultCondition,
     SpokenCondition,
     ToolNode,
 )
-from vivavoce.core.mind import Mind
 from vivavoce.core.model import Reply
 from vivavoce.core.tool import (
     Act,
-    FunctionTool,
     HandoffTarget,
     HandoffTool,
     LineTarget,
     LineTool,
-    Tool,
 )
-
-SCHEMA = {"type": "object", "properties": {"number": {"type": "string"}}}
-LOOK, FIND = FunctionTool("look_up"), FunctionTool("look_up", "", SCHEMA)
-HELLO, TELL = PromptNode("hello", "Greet.", says="Hello."), PromptNode("tell", "Tell.")
-SORRY = PromptNode("sorry", "Sorry.")
-FAILED = ToolOutput("no", ok=False)
-
-
-def calls(name: str, **arguments: Any) -> Reply:
-    return Reply("", (ToolCall("0", name, arguments),))
-
-
-def at_a_tool(
-    tool: Tool | None, message: str = "", *, generated: bool = False, edges: tuple[Edge, ...] | None = None
-) -> Flow:
-    """Hello, then the tool, then ``tell`` or, where it failed, ``sorry``."""
-    node = ToolNode("tool", "t1", message, "The tool", generated=generated, filled_by="model", mind=Mind("clever"))
-    onward = edges or (edge("tool", "sorry", ResultCondition(False)), edge("tool", "tell"))
-    ways = (edge("hello", "tool", HeardCondition()), *onward)
-    return before(HELLO, node, TELL, SORRY, edges=ways, tools={"t1": tool} if tool is not None else {})
-
-
-async def behind(play: Stage, *lines: str) -> list[str]:
-    """What happened since the tool's node was entered."""
-    return (await play.play(*lines))[4:]
-
 
 # --- leaving and handing over ---------------------------------------------------------------------------------------
 
