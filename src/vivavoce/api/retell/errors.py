@@ -5,6 +5,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from vivavoce.services.errors import NotFound
+
 MAX_ITEMS = 5
 """The most places that one message about a request's shape names."""
 
@@ -27,6 +29,12 @@ class ErrorBody(BaseModel, frozen=True):
 def body(message: str) -> dict[str, Any]:
     """The JSON body of a refusal; lone surrogates are spelled out, because UTF-8 cannot carry them."""
     return {"status": "error", "message": message.encode("utf-8", "backslashreplace").decode("utf-8")}
+
+
+def missing(status: int, noun: str, id_: str, failure: NotFound) -> Refused:
+    """The refusal of an id, or of one of its versions, that is not there, as the client wrote it."""
+    what = f"Version {failure.id} of {id_!r}" if failure.noun == "version" else f"{noun} {id_!r}"
+    return Refused(status, f"{what} was not found.")
 
 
 def render(_status: int, detail: str, _pointer: str | None) -> Mapping[str, Any]:

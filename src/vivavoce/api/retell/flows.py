@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse, Response
 
 from vivavoce.api.retell.deps import Ctx, Id, Org
-from vivavoce.api.retell.errors import Refused
+from vivavoce.api.retell.errors import Refused, missing
 from vivavoce.api.retell.wire.engine_shapes import Version as Number
 from vivavoce.api.retell.wire.flows import FlowCreate, FlowPatch, dump, patched, to_version
 from vivavoce.api.retell.wire.ids import read, shown
@@ -41,8 +41,8 @@ async def retrieve(ctx: Ctx, org: Org, conversation_flow_id: Id, version: Number
     """One version, the newest if none is named."""
     try:
         found = await engines.retrieve(ctx, org, read(KIND, conversation_flow_id), FORMS, version)
-    except NotFound as missing:
-        raise _missing(404, conversation_flow_id, missing) from None
+    except NotFound as failure:
+        raise missing(404, "Conversation flow", conversation_flow_id, failure) from None
     return JSONResponse(dump(*found))
 
 
@@ -86,8 +86,8 @@ async def update(
         _, before = await engines.retrieve(ctx, org, id_, FORMS, version)
         draft = patched(before, patch)
         found = await ctx.database.write(work)
-    except NotFound as missing:
-        raise _missing(422, conversation_flow_id, missing) from None
+    except NotFound as failure:
+        raise missing(422, "Conversation flow", conversation_flow_id, failure) from None
     return JSONResponse(dump(*found))
 
 
@@ -96,19 +96,14 @@ async def delete(ctx: Ctx, org: Org, conversation_flow_id: Id, force_delete: boo
     """Delete one with all its versions; not while agents speak as it, unless forced."""
     try:
         await engines.delete(ctx, org, read(KIND, conversation_flow_id), FORMS, force=force_delete)
-    except NotFound as missing:
-        raise _missing(404, conversation_flow_id, missing) from None
+    except NotFound as failure:
+        raise missing(404, "Conversation flow", conversation_flow_id, failure) from None
     return Response(status_code=204)
 
 
 def _check(tx: Tx, org: str, draft: Version) -> None:
     try:
         components.check(tx, org, draft)
-    except NotFound as missing:
-        named = shown("conversation_flow_component", missing.id)
+    except NotFound as failure:
+        named = shown("conversation_flow_component", failure.id)
         raise Refused(400, f"nodes: there is no shared component {named!r}.") from None
-
-
-def _missing(status: int, id_: str, missing: NotFound) -> Refused:
-    what = f"Version {missing.id} of {id_!r}" if missing.noun == "version" else f"Conversation flow {id_!r}"
-    return Refused(status, f"{what} was not found.")

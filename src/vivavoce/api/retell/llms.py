@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse, Response
 
 from vivavoce.api.retell.deps import Ctx, Id, Org
-from vivavoce.api.retell.errors import Refused
+from vivavoce.api.retell.errors import missing
 from vivavoce.api.retell.wire.engine_shapes import Version as Number
 from vivavoce.api.retell.wire.ids import read
 from vivavoce.api.retell.wire.llms import LlmShape, dump, patched, to_version
@@ -29,9 +29,8 @@ def _missing(llm_id: str) -> Generator[None]:
     """Misses of this resource are 422 (contract, section 1.1)."""
     try:
         yield
-    except NotFound as missing:
-        what = f"Version {missing.id} of {llm_id!r}" if missing.noun == "version" else f"LLM {llm_id!r}"
-        raise Refused(422, f"{what} was not found.") from None
+    except NotFound as failure:
+        raise missing(422, "LLM", llm_id, failure) from None
 
 
 @router.post("/create-retell-llm", status_code=201)
