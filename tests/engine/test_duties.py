@@ -47,8 +47,8 @@ async def working(database: Database, desk: Desk, hand: Hand) -> AsyncGenerator[
         await worker.stop()
 
 
-async def keep(database: Database, subject: str, due_at: int = NOW) -> None:
-    await database.write(lambda tx: duties.want(tx, Wanted(new_id(), ORG, "call", subject, due_at)))
+async def keep(database: Database, subject: str, due_at: int = NOW, kind: str = "call") -> None:
+    await database.write(lambda tx: duties.want(tx, Wanted(new_id(), ORG, kind, subject, due_at)))
 
 
 async def until_empty(database: Database) -> None:
@@ -138,7 +138,8 @@ async def test_who_stops_hands_on_what_is_not_done(database: Database) -> None:
 
 
 async def test_many_are_done_a_few_at_a_time(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "AT_ONCE", 3)
+    monkeypatch.setattr(engine, "OF_A_KIND", 3)
+    monkeypatch.setattr(engine, "LOOK_S", 3600.0)  # whoever has room again looks by itself
     most = 0
     running = 0
 
@@ -156,6 +157,31 @@ async def test_many_are_done_a_few_at_a_time(database: Database, monkeypatch: py
         await desk.has_done(20)
         await until_empty(database)
     assert 1 < most <= 3
+
+
+async def test_a_kind_that_takes_its_time_holds_up_no_other(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "OF_A_KIND", 3)
+    go_on = asyncio.Event()
+
+    async def slow(duty: Duty) -> None:
+        if duty.kind == "delivery":
+            await go_on.wait()
+
+    desk = Desk(slow)
+    for number in range(10):
+        await keep(database, f"{number}", NOW - 1000 + number, kind="delivery")
+    async with working(database, desk, Hand()) as worker:
+        await desk.has_done(3)
+        for kind in ("schedule", "reply"):
+            await keep(database, kind, kind=kind)
+        worker.wake()
+        await desk.has_done(5)
+        assert {duty.kind for duty in desk.done[3:]} == {"schedule", "reply"}
+        go_on.set()
+        await desk.has_done(12)
+        await until_empty(database)
 
 
 @pytest.mark.parametrize(("attempts", "expected"), [(1, 2_000), (2, 4_000), (5, 32_000), (20, 900_000)])

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, insert, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
-from tests.support.store import KINDS, NOW, PATIENCE_S, SERVER, commits, is_sqlite, only_sqlite
+from tests.support.store import NOW, PATIENCE_S, commits, is_sqlite, only_sqlite
 
 from vivavoce.storage.database import MOST_TOGETHER, Database, Tx, connect
 from vivavoce.storage.tables import events, keys
@@ -65,12 +65,6 @@ async def queued(count: int = 1) -> None:
     """Let tasks that were just made run until they wait."""
     for _ in range(count):
         await asyncio.sleep(0)
-
-
-def test_postgresql_is_tested_too() -> None:
-    if not SERVER:
-        pytest.skip("VIVA_TEST_DATABASE_URL is not set, so nothing is tested on PostgreSQL")
-    assert KINDS == ["sqlite", "postgresql"]
 
 
 async def test_what_was_written_is_there_for_everybody(database: Database, database_url: str) -> None:

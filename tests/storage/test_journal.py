@@ -1,10 +1,11 @@
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 from tests.support.store import NOW, ORG, commits, events_of, leased_run, put_run, row_of, said, set_row
 
@@ -18,6 +19,7 @@ from vivavoce.storage.database import Database, Tx, connect
 from vivavoce.storage.journal import Entry, Journal, Lease, LeaseLost, decided, running, settled
 from vivavoce.storage.tables import events
 
+only_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 COST = Usage("scripted", 10, 20, 3)
 
 
@@ -226,36 +228,205 @@ async def test_who_stops_waiting_disturbs_nobody(database: Database, journal: Jo
         assert await events_of(database, known[place][0]) == (said("hi"),)
 
 
-class Failing:
-    """A database whose writes fail as often as it is told, and then do not."""
+class Breaking:
+    """A database whose connection breaks at the end of transactions, which were kept or not; then it does not."""
 
-    def __init__(self, database: Database, failures: Sequence[Exception]) -> None:
-        self._database, self._failures = database, list(failures)
+    def __init__(self, database: Database, kept: Sequence[bool]) -> None:
+        self._database, self.kept = database, list(kept)
+        self.away = False
+        self.transactions = 0
 
     async def write(self, work: Callable[[Tx], Any]) -> Any:
-        if self._failures:
-            raise self._failures.pop(0)
-        return await self._database.write(work)
+        self._answer()
+        self.transactions += 1
+        if not self.kept:
+            return await self._database.write(work)
+        if self.kept.pop(0):
+            await self._database.write(work)
+        else:
+            with contextlib.suppress(ZeroDivisionError):
+                await self._database.write(lambda tx: (work(tx), 1 // 0))
+        raise _gone()
+
+    async def read(self, work: Callable[[Tx], Any]) -> Any:
+        self._answer()
+        return await self._database.read(work)
+
+    async def ping(self) -> None:
+        self._answer()
+        await self._database.ping()
+
+    def _answer(self) -> None:
+        if self.away:
+            raise _gone()
 
 
 def _gone() -> OperationalError:
     return OperationalError("COMMIT", {}, Exception("connection lost"))
 
 
+@dataclass
+class Naps:
+    """Notes how long was waited, and does not wait."""
+
+    taken: list[float] = field(default_factory=list[float])
+    then: Callable[[], object] = lambda: None
+
+    async def __call__(self, seconds: float) -> None:
+        self.taken.append(seconds)
+        self.then()
+
+
 async def test_a_database_that_is_gone_is_told_to_everybody(database: Database) -> None:
     known = await leased(database, 3)
-    journal = Journal(Failing(database, [_gone() for _ in range(4)]))  # type: ignore[arg-type]
+    breaking, naps = Breaking(database, ()), Naps()
+    breaking.away = True
+    journal = Journal(breaking, sleep=naps)  # type: ignore[arg-type]
     writes: list[Awaitable[None]] = [journal.write(entry(run, lease, 0, said("hi"))) for run, lease in known]
-    done = await asyncio.wait_for(asyncio.gather(*writes, return_exceptions=True), timeout=20)
+    done = await asyncio.gather(*writes, return_exceptions=True)
     assert [type(one) for one in done] == [OperationalError] * 3
+    # Waited for once, and not once for each of them.
+    assert len(naps.taken) == 5
+    assert 10 < sum(naps.taken) < 15
+    breaking.away = False
     await journal.write(entry(*known[0], 0, said("hi")))
     assert await kept(database) == 1
 
 
-async def test_after_a_hiccup_each_is_written_by_itself(database: Database) -> None:
+async def test_what_was_not_kept_is_written_again(database: Database) -> None:
     known = await leased(database, 3)
-    journal = Journal(Failing(database, [_gone()]))  # type: ignore[arg-type]
+    breaking, naps = Breaking(database, [False, False]), Naps()
+    journal = Journal(breaking, sleep=naps)  # type: ignore[arg-type]
     await asyncio.gather(*(journal.write(entry(run, lease, 0, said("hi"))) for run, lease in known))
+    assert await kept(database) == 3
+    assert (breaking.transactions, naps.taken) == (3, [0.1, 0.5])
+
+
+@only_postgresql  # only over a network can a commit get lost on its way
+@pytest.mark.parametrize("before", [(), (False,), (False, False)])
+async def test_what_was_kept_is_not_written_again(database: Database, before: Sequence[bool]) -> None:
+    """Also the end of a run, which gives the lease back that it was written under; and whoever had lost its lease is
+    told so, as if the connection had held."""
+    (said_run, saying), (over_run, settling), (lost_run, losing) = await leased(database, 3)
+    await database.write(_other_token(lost_run, losing))
+    breaking, naps = Breaking(database, [*before, True]), Naps()
+    journal = Journal(breaking, sleep=naps)  # type: ignore[arg-type]
+    outcome = Outcome(Status.PASSED, None, "")
+    done = await asyncio.gather(
+        journal.write(entry(said_run, saying, 0, said("hi"))),
+        journal.write(settled(settling, NOW, outcome, Transcript(), COST, "")),
+        journal.write(entry(lost_run, losing, 0, said("late"))),
+        return_exceptions=True,
+    )
+    assert [type(one) for one in done] == [type(None), type(None), LeaseLost]
+    assert breaking.transactions == len(before) + 1
+    assert await events_of(database, said_run) == (said("hi"),)
+    assert (await row_of(database, over_run.id)).status == "passed"
+    assert await kept(database) == 1
+
+
+@only_postgresql
+async def test_while_the_end_of_a_transaction_is_open_nothing_is_written_again(
+    database: Database, database_url: str
+) -> None:
+    """The connection is gone, and the server has not noticed yet: the transaction still holds the run."""
+    ((run, lease),) = await leased(database, 1)
+    other = connect(database_url)
+
+    class Hanging(Breaking):
+        async def write(self, work: Callable[[Tx], Any]) -> Any:
+            if self.transactions == 0:
+                self.transactions = 1
+                work(open_one)
+                raise _gone()
+            return await super().write(work)
+
+    try:
+        with other._writers.connect() as open_one:
+            naps = Naps()
+            naps.then = lambda: open_one.rollback() if len(naps.taken) == 3 else None
+            breaking = Hanging(database, ())
+            journal = Journal(breaking, sleep=naps)  # type: ignore[arg-type]
+            await asyncio.wait_for(journal.write(entry(run, lease, 0, said("hi"))), timeout=20)
+    finally:
+        other.close()
+    assert (breaking.transactions, len(naps.taken)) == (2, 3)
+    assert await events_of(database, run) == (said("hi"),)
+
+
+@only_postgresql
+async def test_a_connection_that_is_cut_for_good_loses_nothing(database: Database, database_url: str) -> None:
+    """Somebody ends all connections of the server, again and again."""
+    known = await leased(database, 10)
+    other = connect(f"{database_url}{'&' if '?' in database_url else '?'}application_name=cut")
+    cut = text(
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+        "WHERE pid <> pg_backend_pid() AND datname = current_database() AND application_name = 'cut'"
+    )
+    journal = Journal(other, sleep=Naps())
+    talking = True
+
+    async def talk(run: Run, lease: Lease) -> None:
+        for turn in range(12):
+            await journal.write(entry(run, lease, turn, said(f"{turn}")))
+
+    async def cutting() -> None:
+        while talking:
+            await database.read(lambda tx: tx.execute(cut))
+            await asyncio.sleep(0.02)
+
+    knife = asyncio.create_task(cutting())
+    try:
+        done = await asyncio.gather(*(talk(run, lease) for run, lease in known), return_exceptions=True)
+    finally:
+        talking = False
+        await knife
+        other.close()
+    for (run, _), outcome in zip(known, done, strict=True):
+        found = await events_of(database, run)
+        # Whoever was told that the database is away can have been told so of an entry that was kept.
+        assert found == tuple(said(f"{turn}") for turn in range(len(found)))
+        assert outcome is None or isinstance(outcome, OperationalError)
+        assert outcome is not None or len(found) == 12
+
+
+@pytest.mark.parametrize("make", [_turn_twice, _no_conversation])
+async def test_a_bad_entry_is_told_also_after_a_connection_broke(
+    database: Database, make: Callable[[Run, Lease], Entry]
+) -> None:
+    known = await leased(database, 3)
+    bad_run, bad_lease = known[1]
+    await Journal(database).write(entry(bad_run, bad_lease, 0, said("first")))
+    breaking = Breaking(database, ())
+    breaking.away = True
+    naps = Naps(then=lambda: setattr(breaking, "away", False))
+    journal = Journal(breaking, sleep=naps)  # type: ignore[arg-type]
+    entries = [entry(run, lease, 0, said("hi")) for run, lease in known]
+    entries[1] = make(bad_run, bad_lease)
+    done = await asyncio.gather(*(journal.write(one) for one in entries), return_exceptions=True)
+    assert [type(one) for one in done] == [type(None), IntegrityError, type(None)]
+    assert await kept(database) == 3
+    assert await events_of(database, bad_run) == (said("first"),)
+
+
+async def test_an_entry_that_no_server_takes_holds_up_no_other(database: Database) -> None:
+    """It looks like a database that is away, only that it answers."""
+    known = await leased(database, 4)
+    bad = known[2][1]
+
+    class Choking(Breaking):
+        async def write(self, work: Any) -> Any:
+            self.transactions += 1
+            if any(one.lease == bad for one in work.keywords["entries"]):
+                raise _gone()
+            return await self._database.write(work)
+
+    breaking, naps = Choking(database, ()), Naps()
+    journal = Journal(breaking, sleep=naps)  # type: ignore[arg-type]
+    writes = (journal.write(entry(run, lease, 0, said("hi"))) for run, lease in known)
+    done = await asyncio.gather(*writes, return_exceptions=True)
+    assert [type(one) for one in done] == [type(None), type(None), OperationalError, type(None)]
+    assert len(naps.taken) == 5
     assert await kept(database) == 3
 
 

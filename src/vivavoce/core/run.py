@@ -1,10 +1,19 @@
 """One examination of one assistant by one scenario."""
 
 from dataclasses import dataclass
+from enum import IntEnum
 
 from vivavoce.core.event import Ending, Millis, Usage
 from vivavoce.core.status import Status
 from vivavoce.core.verdict import Fault, Verdict
+
+
+class Priority(IntEnum):
+    """Who is served first: the lower the number, the sooner."""
+
+    INTERACTIVE = 0  # somebody waits for this one run
+    BATCH = 10
+    SCHEDULED = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +22,9 @@ class Run:
 
     ``story`` is the run told with times, for a person to read; ``talked_ms`` is how long the conversation took,
     ``usage`` what its models cost: the judge's part while it goes on, all of it when it is over. ``finding_id`` names
-    what insights found in its conversation, where the assistant has any.
+    what insights found in its conversation, where the assistant has any. ``attempts`` counts how often it was begun:
+    what broke off an earlier attempt is in ``setbacks``, and each goes on from the record of the last. ``suite`` is the
+    suite that the scenario was in when the run was triggered.
     """
 
     id: str
@@ -36,3 +47,17 @@ class Run:
     talked_ms: int = 0
     usage: Usage | None = None
     finding_id: str | None = None
+    priority: Priority = Priority.INTERACTIVE
+    attempts: int = 1
+    setbacks: tuple[str, ...] = ()
+    suite: str | None = None
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether somebody, or a budget, stopped it."""
+        return self.ending is Ending.CANCELLED
+
+    @property
+    def state(self) -> str:
+        """How it stands, as a person should read it: its status, and ``cancelled`` where it is that."""
+        return "cancelled" if self.cancelled else self.status.value

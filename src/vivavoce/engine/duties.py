@@ -1,6 +1,7 @@
 """Does duties when they are due. Every worker does; a duty whose worker died is taken over when its lease runs out."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any
@@ -10,13 +11,17 @@ import structlog
 from vivavoce.core.clock import Clock
 from vivavoce.core.event import Millis
 from vivavoce.core.ids import NewId
-from vivavoce.engine.leases import LEASE_MS, database_now
+from vivavoce.core.telemetry import NOBODY, OK, DutyWork, Telemetry, plainly
+from vivavoce.engine.leases import LEASE_MS
+from vivavoce.engine.looking import keep_looking
 from vivavoce.storage import duties
 from vivavoce.storage.database import Database, Tx
 from vivavoce.storage.duties import Duty
+from vivavoce.storage.times import database_now
 
-AT_ONCE = 64
-"""How many duties a process does side by side."""
+OF_A_KIND = 32
+"""How many duties of one kind a process does side by side. Each kind has places of its own: slow deliveries hold up
+neither replies nor schedules."""
 LOOK_S = 1.0
 """How long nobody looks, at most, when nobody was woken: other processes make duties too."""
 RENEW_S = 3.0
@@ -39,15 +44,23 @@ def delay_ms(attempts: int) -> Millis:
 class Duties:
     """One for each process."""
 
-    def __init__(self, database: Database, clock: Clock, new_id: NewId, perform: Perform) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, new_id: NewId, perform: Perform, telemetry: Telemetry = NOBODY
+    ) -> None:
         self._database, self._clock, self._new_id, self._perform = database, clock, new_id, perform
+        self._telemetry = telemetry
         self._doing: dict[Duty, asyncio.Task[None]] = {}
+        self._full = set[str]()
+        """Kinds of which more may be due than there was room for."""
         self._woken = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         """Begin to look. Must be called on the running event loop."""
-        self._tasks = [asyncio.create_task(self._look()), asyncio.create_task(self._renew())]
+        self._tasks = [
+            asyncio.create_task(keep_looking(self._take, self._woken, LOOK_S)),
+            asyncio.create_task(self._renew()),
+        ]
 
     def wake(self) -> None:
         """Something was committed that may be due."""
@@ -63,54 +76,55 @@ class Duties:
             now = self._clock.now()
             await self._database.write(lambda tx: [duties.postpone(tx, duty, now) for duty in left])
 
-    async def _look(self) -> None:
-        while True:
-            wait_s = LOOK_S
-            try:
-                wait_s = await self._take()
-            except Exception:
-                log.exception("looking for duties failed")
-            try:
-                async with asyncio.timeout(wait_s):
-                    await self._woken.wait()
-            except TimeoutError:
-                pass
-            self._woken.clear()
-
     async def _take(self) -> float:
         """Take what is due; returns the seconds until it is worth looking again."""
-        room = AT_ONCE - len(self._doing)
-        if room <= 0:
-            return LOOK_S
-        now, token = self._clock.now(), self._new_id()
+        now, token, held = self._clock.now(), self._new_id(), self._held()
         # Most looks find nothing, and reading does not queue with those who write.
         next_due = await self._database.read(duties.next_due)
         if (next_due is not None and next_due <= now) or await self._database.read(_any_stale):
-            taken = await self._database.write(lambda tx: duties.take(tx, now, database_now(tx), token, LEASE_MS, room))
+            taken = await self._database.write(
+                lambda tx: duties.take(tx, now, database_now(tx), token, LEASE_MS, OF_A_KIND, held)
+            )
             for duty in taken:
                 task = asyncio.create_task(self._do(duty))
                 self._doing[duty] = task
                 task.add_done_callback(partial(self._done, duty))
-            return 0.0 if len(taken) == room else LOOK_S
+            counts = held + Counter(duty.kind for duty in taken)
+            self._full = {kind for kind, count in counts.items() if count >= OF_A_KIND}
+            # Some may have been done meanwhile.
+            now_held = self._held()
+            return 0.0 if any(now_held[kind] < OF_A_KIND for kind in self._full) else LOOK_S
         return LOOK_S if next_due is None else min(LOOK_S, (next_due - now) / 1000)
 
     def _done(self, duty: Duty, _task: asyncio.Task[None]) -> None:
         self._doing.pop(duty, None)
-        if len(self._doing) == AT_ONCE - 1:
+        if duty.kind in self._full:
             self.wake()
 
+    def _held(self) -> Counter[str]:
+        return Counter(duty.kind for duty in self._doing)
+
     async def _do(self, duty: Duty) -> None:
+        # The task is this duty's own, and so is its context.
+        structlog.contextvars.bind_contextvars(duty=duty.kind, subject=duty.subject)
+        work = DutyWork(duty.kind, duty.attempts)
+        with self._telemetry.duty(work):
+            await self._attempt(duty, work)
+
+    async def _attempt(self, duty: Duty, work: DutyWork) -> None:
         try:
             await self._perform(duty)
         except Exception as failure:
+            work.outcome = type(failure).__name__
             if duty.attempts >= TRIES:
                 log.exception("a duty was given up", kind=duty.kind, subject=duty.subject, attempts=duty.attempts)
                 await self._database.write(lambda tx: duties.finish(tx, duty))
                 return
-            log.warning("a duty is tried again", kind=duty.kind, subject=duty.subject, reason=type(failure).__name__)
+            log.warning("a duty is tried again", kind=duty.kind, subject=duty.subject, reason=plainly(failure))
             due_at = self._clock.now() + delay_ms(duty.attempts)
             await self._database.write(lambda tx: duties.postpone(tx, duty, due_at))
         else:
+            work.outcome = OK
             await self._database.write(lambda tx: duties.finish(tx, duty))
 
     async def _renew(self) -> None:

@@ -12,16 +12,16 @@ once, not once for each of them.
 import asyncio
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
-from sqlalchemy.engine import make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import ExceptionContext, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
-from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import InterfaceError, InternalError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 Tx = Connection
@@ -30,6 +30,22 @@ T = TypeVar("T")
 
 READERS = 4
 SERVER_CONNECTIONS = 16
+SERVER_OPTIONS: Mapping[str, str | int] = {
+    "application_name": "vivavoce",
+    "connect_timeout": 10,
+    # A server that vanished without a word is noticed within a minute, and one that takes nothing more within half.
+    "keepalives": 1,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+"""How a server is connected to (libpq's names and units); what the address says goes first."""
+SERVER_TIMEOUTS: Mapping[str, str] = {
+    # A process that froze in the middle of a transaction loses it, before those who wait for its locks lose patience.
+    "idle_in_transaction_session_timeout": "10s",
+    "lock_timeout": "15s",
+}
 MOST_TOGETHER = 200
 """How many units of work share a transaction at most."""
 PATIENCE_S = 30.0
@@ -41,6 +57,11 @@ DatabaseFailure = SQLAlchemyError
 DatabaseAway = (OperationalError, InterfaceError)
 """It does not answer, or cannot do anything just now (locked, out of space): none of the request's fault, and worth
 trying again."""
+
+
+def away_because(failure: Exception) -> str:
+    """What the driver says of it, in one line and without the statement."""
+    return str(getattr(failure, "orig", None) or failure).strip().partition("\n")[0]
 
 
 class DatabaseUnreachable(Exception):
@@ -154,14 +175,15 @@ def _lasts(connection: Connection) -> bool:
     return bool(getattr(connection.connection.dbapi_connection, "in_transaction", True))
 
 
-def connect(url: str) -> Database:
-    """Open a database by its SQLAlchemy address; the schema is the business of ``migrate``."""
+def connect(url: str, connections: int = SERVER_CONNECTIONS) -> Database:
+    """Open a database by its SQLAlchemy address; the schema is the business of ``migrate``.
+
+    ``connections`` is how many this process opens to a server at most. Nothing is connected to before the first work.
+    """
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
-        engine = create_engine(
-            parsed, pool_size=SERVER_CONNECTIONS, max_overflow=0, pool_pre_ping=True, hide_parameters=True
-        )
-        threads = ThreadPoolExecutor(SERVER_CONNECTIONS, "database")
+        engine = _server(parsed, connections)
+        threads = ThreadPoolExecutor(connections, "database")
         # One view for all that a reader looks at, as SQLite gives it; without a writer in it, it cannot fail.
         readers = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         return Database(readers, engine, threads, threads)
@@ -171,6 +193,52 @@ def connect(url: str) -> Database:
     readers = _sqlite(url, READERS, "BEGIN", "query_only=ON")
     writers = _sqlite(url, 1, "BEGIN IMMEDIATE")
     return Database(readers, writers, ThreadPoolExecutor(READERS, "reader"), ThreadPoolExecutor(1, "writer"))
+
+
+def without_password(url: str) -> str:
+    """The address as it may be shown."""
+    return make_url(url).render_as_string()
+
+
+def _server(url: URL, connections: int) -> Engine:
+    options = {name: value for name, value in SERVER_OPTIONS.items() if name not in url.query}
+    engine = create_engine(
+        url,
+        pool_size=connections,
+        max_overflow=0,
+        # A connection that died while nobody used it is replaced before it is handed out.
+        pool_pre_ping=True,
+        hide_parameters=True,
+        connect_args=options,
+    )
+    chosen = str(url.query.get("options", ""))
+    timeouts = {name: value for name, value in SERVER_TIMEOUTS.items() if name not in chosen}
+
+    def opened(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
+        # Not with the options of the connection, which poolers refuse.
+        cursor = connection.cursor()
+        for name, value in timeouts.items():
+            cursor.execute(f"SET {name} = '{value}'")
+        cursor.close()
+        connection.commit()
+
+    event.listen(engine, "connect", opened)
+    event.listen(engine, "handle_error", _tell_away)
+    return engine
+
+
+_TIMED_OUT, _STANDBY = "25P03", "25006"
+
+
+def _tell_away(context: ExceptionContext) -> OperationalError | None:
+    """PostgreSQL calls two things an internal error that are none: a transaction that was ended because its process
+    had frozen, and a server that has just become a standby."""
+    failure = context.sqlalchemy_exception
+    orig = failure.orig if isinstance(failure, InternalError) else None
+    if failure is None or orig is None or getattr(orig, "sqlstate", "") not in (_TIMED_OUT, _STANDBY):
+        return None
+    context.is_disconnect = True
+    return OperationalError(failure.statement, failure.params, orig, hide_parameters=True, connection_invalidated=True)
 
 
 def _write_ahead(cursor: DBAPICursor) -> None:

@@ -5,22 +5,33 @@ presumed dead, and was only slow, can write nothing any more.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
-from sqlalchemy import BindParameter, Update, bindparam, insert, select, update
+from sqlalchemy import BindParameter, Update, bindparam, func, insert, null, select, text, update
+from sqlalchemy.exc import OperationalError
 
 from vivavoce.core.event import Event, Millis, Usage
 from vivavoce.core.status import Status
+from vivavoce.core.telemetry import NOBODY, Telemetry
 from vivavoce.core.transcript import Transcript
 from vivavoce.core.verdict import Outcome, Verdict
+from vivavoce.storage.budgets import Spent, spend
 from vivavoce.storage.codec import usage_codec, verdicts_codec
 from vivavoce.storage.conversations import rows_of
-from vivavoce.storage.database import Database, Tx
+from vivavoce.storage.database import Database, DatabaseAway, Tx
 from vivavoce.storage.duties import Wanted, want
 from vivavoce.storage.tables import conversations, events, runs
+
+Sleep = Callable[[float], Awaitable[None]]
+Told = Callable[[], None]
+"""Called when something was written."""
+
+_WAITS_S = (0.1, 0.5, 2.0, 4.0, 6.0)
+"""How long to wait before an entry is written again when the database is away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +46,16 @@ class LeaseLost(Exception):
     """The run was handed to somebody else, or deleted. Whoever gets this stops without a word."""
 
 
+class BudgetSpent(Exception):
+    """The entry is durable, and the budget is spent of the batch on whose account it goes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """What one run writes at once: events from a turn on, and/or columns of its row.
 
-    ``ended`` says that its conversation is over, ``duties`` are what is to be done then.
+    ``ended`` says that its conversation is over, ``duties`` are what is to be done then. ``spent`` goes on the account
+    of the run's batch, where that has a budget.
     """
 
     lease: Lease
@@ -50,6 +66,7 @@ class Entry:
     changes: Mapping[str, Any] = field(default_factory=dict[str, Any])
     ended: bool = False
     duties: tuple[Wanted, ...] = ()
+    spent: Spent | None = None
 
 
 def running(lease: Lease, at: Millis) -> Entry:
@@ -57,10 +74,10 @@ def running(lease: Lease, at: Millis) -> Entry:
     return Entry(lease, at, changes={"status": Status.RUNNING.value})
 
 
-def decided(lease: Lease, at: Millis, verdicts: Sequence[Verdict], usage: Usage) -> Entry:
+def decided(lease: Lease, at: Millis, verdicts: Sequence[Verdict], usage: Usage, spent: Spent | None = None) -> Entry:
     """The judge has spoken, at this cost."""
     changes = {"verdicts": verdicts_codec.dumps(tuple(verdicts)), "usage": usage_codec.dumps(usage)}
-    return Entry(lease, at, changes=changes)
+    return Entry(lease, at, changes=changes, spent=spent)
 
 
 def settled(
@@ -101,16 +118,43 @@ class _Waiting:
     done: asyncio.Future[None]
 
 
+@dataclass(slots=True)
+class _Written:
+    """What became of entries that were written together: the leases that held, and the batches whose budget is spent.
+    ``number`` is what the database calls the transaction."""
+
+    number: int | None = None
+    held: Set[Lease] = frozenset()
+    exhausted: Set[str] = frozenset()
+
+    def of(self, entry: Entry) -> LeaseLost | BudgetSpent | None:
+        """What whoever wrote the entry is told."""
+        if entry.lease not in self.held:
+            return LeaseLost(entry.lease.run_id)
+        if entry.spent is not None and entry.spent.batch_id in self.exhausted:
+            return BudgetSpent(entry.spent.batch_id)
+        return None
+
+
 class Journal:
     """One for each process and database. Entries that arrive while a transaction runs share the next one."""
 
-    def __init__(self, database: Database, *, most: int = 500) -> None:
-        self._database, self._most = database, most
+    def __init__(
+        self,
+        database: Database,
+        *,
+        most: int = 500,
+        sleep: Sleep = asyncio.sleep,
+        told: Told = lambda: None,
+        telemetry: Telemetry = NOBODY,
+    ) -> None:
+        self._database, self._most, self._sleep, self._told = database, most, sleep, told
+        self._telemetry = telemetry
         self._waiting: list[_Waiting] = []
         self._task: asyncio.Task[None] | None = None
 
     async def write(self, entry: Entry) -> None:
-        """Make the entry durable. Raises ``LeaseLost``, or what the database raises."""
+        """Make the entry durable. Raises ``LeaseLost``, ``BudgetSpent``, or what the database raises."""
         waiting = _Waiting(entry, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
         if self._task is None or self._task.done():
@@ -125,23 +169,74 @@ class Journal:
             await self._commit(group)
 
     async def _commit(self, group: Sequence[_Waiting]) -> None:
-        entries = [one.entry for one in group]
+        written = _Written()
         try:
-            held = await self._database.write(lambda tx: _write(tx, entries))
+            await self._patiently([one.entry for one in group], _WAITS_S, written)
+        except DatabaseAway as failure:
+            if await self._came_to_nothing(written) and len(group) > 1:
+                # What cannot be written may itself be the reason, and must not take the others with it.
+                await self._each(group, ())
+                return
+            for one in group:
+                _release(one, failure)
         except Exception as failure:  # noqa: BLE001  # whatever it is, whoever wrote must hear of it
             if len(group) > 1:
-                # One bad entry must not take the others with it.
-                for one in group:
-                    await self._commit([one])
+                await self._each(group, _WAITS_S)
                 return
             _release(group[0], failure)
-            return
         except asyncio.CancelledError:
             for one in group:
                 one.done.cancel()
             raise
+        else:
+            for one in group:
+                _release(one, written.of(one.entry))
+
+    async def _each(self, group: Sequence[_Waiting], waits_s: Sequence[float]) -> None:
+        """Write each by itself: one bad entry must not take the others with it."""
         for one in group:
-            _release(one, None if one.entry.lease in held else LeaseLost(one.entry.lease.run_id))
+            written = _Written()
+            try:
+                await self._patiently([one.entry], waits_s, written)
+            except Exception as failure:  # noqa: BLE001  # whatever it is, whoever wrote must hear of it
+                if isinstance(failure, DatabaseAway):
+                    waits_s = ()  # waiting again for each of them would take all day
+                _release(one, failure)
+            else:
+                _release(one, written.of(one.entry))
+
+    async def _came_to_nothing(self, written: _Written) -> bool:
+        """Whether the database answers by now, and says that nothing was kept."""
+        try:
+            if written.number is not None:
+                return not await self._database.read(partial(_kept, number=written.number))
+            await self._database.ping()
+        except DatabaseAway:
+            return False
+        return True
+
+    async def _patiently(self, entries: Sequence[Entry], waits_s: Sequence[float], written: _Written) -> None:
+        """Write; what was answered has been paid for, so a connection that breaks is not the end of it.
+
+        Whoever loses the connection at the end of a transaction does not know whether that was kept, and so asks before
+        it writes again. Raises ``DatabaseAway`` when the database is away for longer than that.
+        """
+        for wait_s in waits_s:
+            try:
+                await self._once(entries, written)
+            except DatabaseAway:
+                await self._sleep(wait_s)
+            else:
+                return
+        await self._once(entries, written)
+
+    async def _once(self, entries: Sequence[Entry], written: _Written) -> None:
+        if written.number is None or not await self._database.read(partial(_kept, number=written.number)):
+            written.number = None
+            began = time.perf_counter()
+            await self._database.write(partial(_write, entries=entries, written=written))
+            self._telemetry.committed(time.perf_counter() - began, len(entries))
+        self._told()
 
 
 def _release(waiting: _Waiting, failure: Exception | None) -> None:
@@ -153,21 +248,39 @@ def _release(waiting: _Waiting, failure: Exception | None) -> None:
         waiting.done.set_exception(failure)
 
 
-def _write(tx: Tx, entries: Sequence[Entry]) -> set[Lease]:
-    """Write what still may be written; returns the leases that hold."""
-    held = _held(tx, [one.lease for one in entries])
-    valid = [one for one in entries if one.lease in held]
+def _kept(tx: Tx, number: int) -> bool:
+    """Whether this transaction was committed. Raises ``OperationalError`` while that is open."""
+    status = tx.execute(_fate, {"number": number}).scalar_one()
+    if status == "in progress":  # its connection is gone, which the server has not noticed yet
+        raise OperationalError("COMMIT", {}, TimeoutError("the end of a transaction is open"))
+    return status == "committed"
+
+
+# Of a number that it has not given out yet, a server that took over from another one cannot say anything.
+_fate = text("SELECT CASE WHEN :number < txid_current() THEN txid_status(:number) END")
+
+
+def _write(tx: Tx, entries: Sequence[Entry], written: _Written) -> None:
+    """Write what still may be written, and note what became of it."""
+    _hold(tx, [one.lease for one in entries], written)
+    valid = [one for one in entries if one.lease in written.held]
     _append(tx, valid)
     _change(tx, valid)
     _end(tx, [one for one in valid if one.ended])
-    return held
+    spent = [one.spent for one in valid if one.spent is not None]
+    written.exhausted = spend(tx, spent, max(one.at for one in valid)) if spent else frozenset()
 
 
-def _held(tx: Tx, leases: Sequence[Lease]) -> set[Lease]:
+def _hold(tx: Tx, leases: Sequence[Lease], written: _Written) -> None:
+    """Note which of the leases hold, and see to it that they do until the commit."""
     wanted = sorted({lease.run_id for lease in leases})
-    query = select(runs.c.id, runs.c.lease_token).where(runs.c.id.in_(wanted)).order_by(runs.c.id).with_for_update()
-    current = {row.id: row.lease_token for row in tx.execute(query)}
-    return {lease for lease in leases if current.get(lease.run_id) == lease.token}
+    # Only over a network can a commit get lost on its way.
+    number = func.txid_current() if tx.dialect.name == "postgresql" else null()
+    query = select(runs.c.id, runs.c.lease_token, number.label("number")).where(runs.c.id.in_(wanted))
+    current: dict[str, str | None] = {}
+    for row in tx.execute(query.order_by(runs.c.id).with_for_update()):
+        current[row.id], written.number = row.lease_token, row.number
+    written.held = {lease for lease in leases if current.get(lease.run_id) == lease.token}
 
 
 _insert_events = insert(events)

@@ -4,30 +4,22 @@ Every object belongs to an organisation (``org``); every query of the store name
 """
 
 from sqlalchemy import (
-    JSON,
     BigInteger,
     Column,
+    Computed,
     ForeignKey,
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     String,
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
 
-metadata = MetaData(
-    naming_convention={
-        "pk": "pk_%(table_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_name)s",
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-    }
-)
-_json = JSON().with_variant(JSONB(), "postgresql")
+import vivavoce.storage.work  # noqa: F401  # pyright: ignore[reportUnusedImport]  # the same schema
+from vivavoce.storage.schema import json, metadata, only
 
 keys = Table(
     "keys",
@@ -39,6 +31,17 @@ keys = Table(
     Column("hint", String(16), nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("revoked_at", BigInteger),
+    # What it may do: one of the scopes of the core, which each include those before.
+    Column("scope", String(16), nullable=False, server_default="admin"),
+    Index(None, "org", "id"),
+)
+
+orgs = Table(
+    "orgs",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("name", String(255), nullable=False, unique=True),
+    Column("created_at", BigInteger, nullable=False),
 )
 
 assistants = Table(
@@ -49,7 +52,7 @@ assistants = Table(
     Column("main_id", String(64), nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("deleted_at", BigInteger),
-    Column("tags", _json, nullable=False, server_default="[]"),
+    Column("tags", json, nullable=False, server_default="[]"),
     # Where it was imported from: the provider, and its id there.
     Column("origin", String(64)),
     Column("origin_id", String(255)),
@@ -68,6 +71,9 @@ versions = Table(
     Column("position", Integer, nullable=False),
     Column("body", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    # The assistant whose version it plays; empty where it plays none, null where an earlier release wrote it.
+    Column("plays", String(64)),
+    Index(None, "plays"),
 )
 
 rollouts = Table(
@@ -143,8 +149,8 @@ scenarios = Table(
     Column("created_at", BigInteger, nullable=False),
     # One that is retired is in no list; its runs stay.
     Column("retired_at", BigInteger),
-    Index(None, "org", "id"),
-    Index(None, "org", "suite"),
+    Index("ix_scenarios_active", "org", "id", **only("retired_at IS NULL")),
+    Index("ix_scenarios_active_in", "org", "suite", "id", **only("retired_at IS NULL")),
     Index(None, "org", "target", "id"),
 )
 
@@ -201,17 +207,33 @@ conversations = Table(
     Column("id", String(64), primary_key=True),
     Column("org", String(64), nullable=False),
     Column("name", Text),
-    Column("metadata", _json, nullable=False),
+    Column("metadata", json, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("last_message_at", BigInteger, nullable=False),
     # What it started with (variables, memory); null until it has started. Sealed are those that nobody may read.
     Column("opening", Text),
     Column("ended_at", BigInteger),
+    # Who speaks in it now, and until when nobody else may: servers of one database take turns.
+    Column("turn_token", String(64)),
+    Column("turn_until", BigInteger),
     # With whom it is, where it can be listed by that; and what an API keeps with it.
     Column("assistant_id", String(64)),
-    Column("extra", _json),
-    Index(None, "org", "id"),
-    Index(None, "org", "assistant_id", "id"),
+    Column("extra", json),
+    # To find the last active ones by: every message changes the time, and an index of it would be written as often.
+    Column("active_hour", BigInteger, Computed("last_message_at / 3600000")),
+    Index(None, "org", "created_at", "id"),
+    Index(None, "org", "active_hour"),
+    Index(None, "org", "name", "created_at", "id"),
+    # There is no such index in SQLite: nothing is in it there.
+    Index(
+        "ix_conversations_metadata",
+        "metadata",
+        postgresql_using="gin",
+        postgresql_ops={"metadata": "jsonb_path_ops"},
+        sqlite_where=text("org IS NULL"),
+    ),
+    Index("ix_conversations_listed", "org", "id", **only("assistant_id IS NOT NULL")),
+    Index("ix_conversations_listed_with", "org", "assistant_id", "id", **only("assistant_id IS NOT NULL")),
 )
 
 events = Table(
@@ -241,7 +263,7 @@ runs = Table(
     # What insights found in its conversation.
     Column("finding_id", String(64)),
     Column("version_id", String(64)),
-    Column("criteria", _json, nullable=False),
+    Column("criteria", json, nullable=False),
     Column("verdicts", Text),
     Column("ending", String(32)),
     Column("fault", String(32)),
@@ -260,14 +282,35 @@ runs = Table(
     Column("stalls", Integer, nullable=False, default=0),
     Column("lease_token", String(64)),
     Column("lease_until", BigInteger),
-    Index(None, "org", "scenario_id", "id"),
-    Index(None, "org", "suite", "id"),
-    Index(None, "batch_id"),
+    Column("worker_id", String(64)),
+    # The queue: where the run goes, how urgent it is, from when on it may be taken, and by whom: by workers that read
+    # this format. ``attempts`` and ``setbacks`` (a list of reasons) tell of attempts that the world broke off.
+    Column("target", Text, nullable=False, server_default=text("''")),
+    Column("priority", Integer, nullable=False, server_default="10"),
+    Column("due_at", BigInteger, nullable=False, server_default="0"),
+    Column("format", Integer, nullable=False, server_default="1"),
+    Column("attempts", Integer, nullable=False, server_default="1"),
+    Column("setbacks", json, nullable=False, server_default="[]"),
+    # 1 where the tallies count it; null until it is final and was counted.
+    Column("tally", Integer),
+    Index(None, "org", "status", "id"),
+    # Not by organisation first: whoever deletes a scenario looks for its runs without.
+    Index(None, "scenario_id", "org", "status", "id"),
+    Index(None, "org", "suite", "status", "id"),
+    Index(None, "batch_id", "org", "id", "status", "suite"),
+    # By the time alone: whoever watches asks for what changed of anybody.
+    Index(None, "updated_at"),
+    # The status is wrapped so that no planner takes another index for what this one is there for.
+    Index(
+        "ix_runs_uncounted", "org", "id", **only("tally IS NULL AND (status || '') IN ('passed', 'failed', 'error')")
+    ),
+    Index("ix_runs_waiting", "priority", "id", **only("status = 'pending'")),
+    Index("ix_runs_waiting_there", "target", "priority", "id", **only("status = 'pending'")),
+    Index("ix_runs_driven", "target", "lease_until", **only("status IN ('starting', 'running')")),
     Index(None, "scenario_digest"),
     Index(None, "version_digest"),
     Index(None, "others_digest"),
     Index(None, "conversation_id"),
-    Index(None, "status", "lease_until"),
 )
 
 answers = Table(
