@@ -47,13 +47,17 @@ async def endpoint() -> AsyncGenerator[Endpoint]:
 @pytest.fixture
 async def connect(endpoint: Endpoint, waits: Waits) -> AsyncGenerator[Connect]:
     """Makes a model of the endpoint; keywords change its provider."""
+    made: list[Transport] = []
     async with aiohttp.ClientSession() as session:
 
         def make(**changes: object) -> OpenAIModel:
             provider = replace(Provider("local", endpoint.base_url, KEY, timeout_s=5.0), **changes)  # type: ignore[arg-type]
-            return OpenAIModel(Transport(provider, lambda: session, waits.pace), "m-1")
+            made.append(Transport(provider, lambda: session, waits.pace))
+            return OpenAIModel(made[-1], "m-1")
 
         yield make
+        for transport in made:
+            transport.close()
 
 
 @pytest.fixture

@@ -183,9 +183,10 @@ async def test_a_connection_that_is_not_secure_is_not_tried_again(endpoint: Endp
 
 
 async def test_too_large_an_answer_is_not_read(
-    endpoint: Endpoint, model: OpenAIModel, monkeypatch: pytest.MonkeyPatch
+    endpoint: Endpoint, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(transport, "MAX_ANSWER_BYTES", 60)
+    model = connect()
     announced = {"kind": "garbage", "content_type": "application/json", "body": '{"choices": []}' + " " * 100}
     for fault, ask in ((announced, model.reply(HELLO)), ({"kind": "half"}, model.reply(HELLO)), ({}, _drain(model))):
         endpoint.faults = [fault] if fault else []

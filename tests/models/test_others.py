@@ -249,6 +249,27 @@ async def test_the_timeout_holds(waits: Waits) -> None:
     assert waits.seconds == [0.5]
 
 
+@pytest.mark.parametrize("words", [0, 1000])
+async def test_the_timeout_holds_for_a_stream_that_hangs_or_trickles(waits: Waits, words: int) -> None:
+    """Every word comes well within the timeout; the whole never would."""
+
+    async def slow(messages: list[ModelMessage], info: AgentInfo) -> AsyncIterator[str]:
+        for _ in range(words):
+            yield "word "
+            await asyncio.sleep(0.005)
+        await asyncio.Event().wait()
+
+    model = OtherModel(
+        FunctionModel(stream_function=slow), name="acme/one", pace=waits.pace, max_attempts=2, timeout_s=0.05
+    )
+    with pytest.raises(ModelFailure) as caught:
+        async for _ in model.stream(HELLO):
+            pass
+    assert caught.value.trouble is Trouble.UNAVAILABLE
+    # What was said once is not said again by another attempt.
+    assert waits.seconds == ([] if words else [0.5])
+
+
 async def test_no_failure_tells_the_key() -> None:
     vendor = Vendor("acme", "ACME_API_KEY", "sk-acme-secret")
     error = raised.ModelHTTPError(401, "one", body={"message": "bad key sk-acme-secret"})

@@ -4,8 +4,11 @@ import math
 from collections.abc import Sequence
 from typing import Any, cast
 
+from vivavoce.core.event import Usage
 from vivavoce.core.model import ModelFailure, Trouble
-from vivavoce.models.messages import encode
+from vivavoce.core.telemetry import NOBODY, Telemetry
+from vivavoce.models.messages import encode, tokens
+from vivavoce.models.observed import Observing
 from vivavoce.models.pace import Tally, patiently, settled
 from vivavoce.models.resolve import Models
 from vivavoce.models.transport import Transport
@@ -17,8 +20,9 @@ AT_ONCE = 64
 class Embedder:
     """A model that makes vectors. ``name`` is the name by which it was asked for."""
 
-    def __init__(self, transport: Transport, model: str, name: str) -> None:
+    def __init__(self, transport: Transport, model: str, name: str, telemetry: Telemetry = NOBODY) -> None:
         self.name = name
+        self._telemetry = telemetry
         self._transport, self._model = transport, model
 
     async def embed(self, texts: Sequence[str], *, max_attempts: int | None = None) -> list[list[float]]:
@@ -27,19 +31,29 @@ class Embedder:
         found: list[list[float]] = []
         for first in range(0, len(texts), AT_ONCE):
             some = list(texts[first : first + AT_ONCE])
-            found += await settled(lambda tally, some=some: self._embed(some, tally, most))
+            with Observing(self._telemetry, self._provider, self._model, "", operation="embeddings") as observing:
+                vectors, usage = await settled(lambda tally, some=some: self._embed(some, tally, most))
+                observing.answered(usage)
+            found += vectors
         return found
 
-    async def _embed(self, texts: list[str], tally: Tally, most: int) -> list[list[float]]:
+    @property
+    def _provider(self) -> str:
+        return self._transport.provider.name
+
+    async def _embed(self, texts: list[str], tally: Tally, most: int) -> tuple[list[list[float]], Usage]:
         body = encode({"model": self._model, "input": texts, "encoding_format": "float"})
 
         async def attempt() -> list[list[float]]:
-            vectors = _read(await self._transport.embed(body), len(texts))
+            answer = await self._transport.embed(body)
+            vectors = _read(answer, len(texts))
+            tally.input_tokens += tokens(answer)[0]
             if vectors is None:
                 raise self._transport.garbled("there is not one vector for each text in it")
             return vectors
 
-        return await patiently(attempt, tally, self._transport.pace, most)
+        vectors = await patiently(attempt, tally, self._transport.pace, most)
+        return vectors, tally.usage(self._model)
 
 
 def embedder(models: Models, name: str) -> Embedder:
@@ -49,7 +63,7 @@ def embedder(models: Models, name: str) -> Embedder:
     if found is None:
         raise ModelFailure(Trouble.UNRESOLVED, f"model {name!r} makes no vectors; see VIVA_EMBEDDING_MODEL")
     transport, model = found
-    return Embedder(transport, model, name)
+    return Embedder(transport, model, name, models.telemetry)
 
 
 def _read(answer: dict[str, Any], wanted: int) -> list[list[float]] | None:

@@ -177,7 +177,10 @@ class OpenAIModel:
         pieces = Pieces(calls_in(prompt))
         used = (0, 0)
         try:
-            async with transport.open(encode(body)) as response, aclosing(events(response)) as pieces_sent:
+            async with (
+                transport.open(encode(body), lambda: used) as response,
+                aclosing(events(response)) as pieces_sent,
+            ):
                 async for sent in pieces_sent:
                     if sent is None:
                         pieces.finished = True

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from vivavoce.core.depth import shallow
 from vivavoce.core.event import ToolCall
 from vivavoce.core.model import Answer, ModelFailure, Prompt, PromptLine, Reply, Trouble
+from vivavoce.models.limiter import Limiter, Rates
 from vivavoce.models.messages import encode, mend
-from vivavoce.models.pace import Pace, Setback, Tally, patiently, settled, streamed
+from vivavoce.models.pace import (
+    LONGEST_WAIT_S,
+    TOO_MANY,
+    Pace,
+    Setback,
+    Tally,
+    patiently,
+    settled,
+    streamed,
+)
 from vivavoce.models.schema import Mismatch, Shape, shape_of
 
 if TYPE_CHECKING:
@@ -29,11 +39,11 @@ _NOBODY_ANSWERED = "(Nobody has answered yet. Go on.)"
 
 
 class Vendor:
-    """One vendor with its key: the connections that all its models share, and the limit of requests at once."""
+    """One vendor with its key: the connections that all its models share, and its limits."""
 
-    def __init__(self, name: str, key_variable: str, key: str, concurrency: int = 256) -> None:
+    def __init__(self, name: str, key_variable: str, key: str, rates: Rates | None = None) -> None:
         self.name = name
-        self.free = asyncio.Semaphore(concurrency)
+        self.limiter = Limiter(rates or Rates())
         self._key_variable = key_variable
         self._key = key.strip()
         self._provider: Provider[Any] | None = None
@@ -163,41 +173,61 @@ class OtherModel:
         from pydantic_ai.direct import model_request
 
         model = self._ready()
-        try:
-            async with self._vendor.free:
-                response = await model_request(
-                    model, messages, model_settings=self._settings(model, wishes), model_request_parameters=parameters
-                )
-        except (RuntimeError, TimeoutError, OSError) as error:
-            raise self._setback(error) from None
+        async with self._admitted(messages) as used:
+            response = await model_request(
+                model, messages, model_settings=self._settings(model, wishes), model_request_parameters=parameters
+            )
+            used(response)
         _count(response, tally)
         return response
+
+    @asynccontextmanager
+    async def _admitted(self, messages: list[ModelMessage]) -> AsyncGenerator[Callable[[ModelResponse], None]]:
+        """One attempt, when the vendor's limits allow it; the block tells what came back. Raises ``Setback`` for what
+        the block raises."""
+        limiter = self._vendor.limiter
+        given = taken = 0
+
+        def used(response: ModelResponse) -> None:
+            nonlocal given, taken
+            given, taken = response.usage.input_tokens, response.usage.output_tokens
+
+        reserved, refused = await limiter.enter(_size(messages) if limiter.counts_tokens else 0), False
+        try:
+            yield used
+        except (RuntimeError, TimeoutError, OSError) as error:
+            setback = self._setback(error)
+            refused = setback.status > 0
+            if setback.status == TOO_MANY and setback.wait_s:
+                limiter.pause(min(setback.wait_s, LONGEST_WAIT_S))
+            raise setback from None
+        finally:
+            limiter.leave(reserved, given, taken, refused=refused)
 
     async def _stream_once(self, prompt: Prompt, tally: Tally) -> AsyncGenerator[str | Reply]:
         from pydantic_ai.direct import model_request_stream
         from pydantic_ai.messages import PartDeltaEvent, PartStartEvent, TextPart, TextPartDelta
 
         model = self._ready()
+        messages = _to_messages(prompt.lines)
         opened = model_request_stream(
             model,
-            _to_messages(prompt.lines),
+            messages,
             model_settings=self._settings(model, _wishes(prompt)),
             model_request_parameters=_offering(prompt),
         )
-        try:
-            async with self._vendor.free, opened as events:
-                async for event in events:
-                    if isinstance(event, PartStartEvent) and isinstance(event.part, TextPart):
-                        text = event.part.content
-                    elif isinstance(event, PartDeltaEvent) and isinstance(event.delta, TextPartDelta):
-                        text = event.delta.content_delta
-                    else:
-                        continue
-                    if text:
-                        yield mend(text)
-                response = events.get()
-        except (RuntimeError, TimeoutError, OSError) as error:
-            raise self._setback(error) from None
+        async with self._admitted(messages) as used, opened as events:
+            async for event in events:
+                if isinstance(event, PartStartEvent) and isinstance(event.part, TextPart):
+                    text = event.part.content
+                elif isinstance(event, PartDeltaEvent) and isinstance(event.delta, TextPartDelta):
+                    text = event.delta.content_delta
+                else:
+                    continue
+                if text:
+                    yield mend(text)
+            response = events.get()
+            used(response)
         _count(response, tally)
         yield self._read(response, tally)
 
@@ -262,7 +292,8 @@ class OtherModel:
         if isinstance(error, raised.ModelHTTPError) and error.status_code < 500 and error.status_code not in (408, 429):
             return Setback(Trouble.REFUSED, why, again=False, status=error.status_code)
         if isinstance(error, raised.ModelAPIError):
-            return Setback(Trouble.UNAVAILABLE, why, again=True, wait_s=error.retry_after)
+            status = error.status_code if isinstance(error, raised.ModelHTTPError) else 0
+            return Setback(Trouble.UNAVAILABLE, why, again=True, wait_s=error.retry_after, status=status)
         if isinstance(error, (TimeoutError, OSError)):
             return Setback(Trouble.UNAVAILABLE, why, again=True)
         raise error
@@ -279,6 +310,11 @@ def _missing_package(name: str, vendor: str) -> ModelFailure:
 def _count(response: ModelResponse, tally: Tally) -> None:
     tally.input_tokens += response.usage.input_tokens
     tally.output_tokens += response.usage.output_tokens
+
+
+def _size(messages: list[ModelMessage]) -> int:
+    """About how many bytes the request has."""
+    return sum(len(str(getattr(part, "content", part))) for message in messages for part in message.parts)
 
 
 def _offering(prompt: Prompt) -> ModelRequestParameters:

@@ -4,18 +4,21 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, nullcontext
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
 from vivavoce.core.event import Usage
 from vivavoce.core.model import ModelFailure, Trouble
+from vivavoce.core.waiting import waiting
 
 R = TypeVar("R")
 
 LONGEST_WAIT_S = 30.0
 """No wait between two attempts is longer, whatever a provider asks for."""
+TOO_MANY = 429
+"""The status that says: more requests or tokens than are allowed (RFC 6585, section 4)."""
 _FIRST_WAIT_S = 0.5
 _LONGEST_BACKOFF_S = 8.0
 
@@ -70,7 +73,7 @@ class Setback(Exception):
     def failure(self, attempts: int) -> ModelFailure:
         """The failure for those who asked, when it is final."""
         tries = f" (after {attempts} attempts)" if attempts > 1 else ""
-        return ModelFailure(self.trouble, self.message + tries)
+        return ModelFailure(self.trouble, self.message + tries, attempts=attempts, status=self.status)
 
 
 class Patience:
@@ -89,7 +92,10 @@ class Patience:
         if not setback.again or self._failed >= self._max_attempts or (garbled and self._garbled):
             raise setback
         self._garbled = self._garbled or garbled
-        if not garbled:
+        if garbled:
+            return
+        # Too many requests are those of all: the conversation that happened to send one too many is not slow for it.
+        with waiting() if setback.status == TOO_MANY else nullcontext():
             await self._pace.sleep(self._wait(setback))
 
     def _wait(self, setback: Setback) -> float:

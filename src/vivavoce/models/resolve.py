@@ -3,14 +3,17 @@
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from types import MappingProxyType
+from functools import partial
 from typing import Any, Literal, TypeVar, cast, get_args
 
 import aiohttp
 
 from vivavoce.core.model import Model, ModelFailure, Trouble
+from vivavoce.core.telemetry import NOBODY, Telemetry
 from vivavoce.models.catalogue import Catalogue, Listed
-from vivavoce.models.config import OPENAI_BASE_URL, ModelSettings, Provider
+from vivavoce.models.config import COMPATIBLE_VENDORS, OPENAI_BASE_URL, OTHER_VENDORS, ModelSettings, Provider
+from vivavoce.models.limiter import Busy, Limiter, Rates
+from vivavoce.models.observed import observed
 from vivavoce.models.openai import OpenAIModel
 from vivavoce.models.others import OtherModel, Vendor
 from vivavoce.models.pace import Pace
@@ -26,35 +29,10 @@ ROLES: tuple[Role, ...] = get_args(Role)
 
 SCRIPTED = "scripted"
 OPENAI = "openai"
+ENDPOINT = "endpoint"
+"""Whom those who watch are told of for the endpoints that users name."""
 UNSET_WITH_OPENAI = "openai/gpt-4o-mini"
 """What is taken when no model is set, but OpenAI or something compatible is."""
-
-COMPATIBLE_VENDORS: Mapping[str, tuple[str, tuple[str, ...]]] = MappingProxyType(
-    {
-        "cerebras": ("https://api.cerebras.ai/v1", ("CEREBRAS_API_KEY",)),
-        "deepseek": ("https://api.deepseek.com", ("DEEPSEEK_API_KEY",)),
-        "fireworks": ("https://api.fireworks.ai/inference/v1", ("FIREWORKS_API_KEY",)),
-        "moonshotai": ("https://api.moonshot.ai/v1", ("MOONSHOTAI_API_KEY",)),
-        "openrouter": ("https://openrouter.ai/api/v1", ("OPENROUTER_API_KEY",)),
-        "sambanova": ("https://api.sambanova.ai/v1", ("SAMBANOVA_API_KEY",)),
-        "together": ("https://api.together.xyz/v1", ("TOGETHER_API_KEY",)),
-        "xai": ("https://api.x.ai/v1", ("XAI_API_KEY",)),
-    }
-)
-"""Vendors that speak chat completions: where they are, and the variables that may hold their key."""
-
-OTHER_VENDORS: Mapping[str, tuple[str, tuple[str, ...]]] = MappingProxyType(
-    {
-        "anthropic": ("https://api.anthropic.com/v1", ("ANTHROPIC_API_KEY",)),
-        "cohere": ("https://api.cohere.ai/compatibility/v1", ("CO_API_KEY",)),
-        "google": ("https://generativelanguage.googleapis.com/v1beta/openai", ("GOOGLE_API_KEY", "GEMINI_API_KEY")),
-        "groq": ("https://api.groq.com/openai/v1", ("GROQ_API_KEY",)),
-        "huggingface": ("https://router.huggingface.co/v1", ("HF_TOKEN",)),
-        "mistral": ("https://api.mistral.ai/v1", ("MISTRAL_API_KEY",)),
-    }
-)
-"""Vendors that pydantic-ai speaks to: where each takes chat completions as well, for requests that are handed on
-unchanged, and the variables that may hold its key."""
 
 _MAX_LENT = 512
 
@@ -70,14 +48,25 @@ class _Place:
     lent: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A provider that is set up here, what it allows (all processes together, but for ``rates.concurrency``), and how
+    it stands in this process."""
+
+    name: str
+    rates: Rates
+    busy: Busy
+
+
 class Models:
-    """All models of a process: one HTTP session, and for each provider one limit of requests at once.
+    """All models of a process: one HTTP session, and for each provider one gate that keeps its limits.
 
     Made anywhere, used in one event loop, closed in it.
     """
 
-    def __init__(self, settings: ModelSettings, pace: Pace | None = None) -> None:
+    def __init__(self, settings: ModelSettings, pace: Pace | None = None, telemetry: Telemetry = NOBODY) -> None:
         self._settings = settings
+        self.telemetry = telemetry
         self._pace = pace or Pace()
         self._session: aiohttp.ClientSession | None = None
         self._transports: dict[Provider, Transport] = {}
@@ -86,6 +75,7 @@ class Models:
         self._lent_vendors: dict[object, Vendor] = {}
         self._openai = _openai_provider(settings)
         self._catalogue = Catalogue(self._pace)
+        self._processes = 1
 
     def resolve(
         self, name: str | None, role: Role, *, key: str = "", max_attempts: int | None = None, stand_in: bool = True
@@ -98,7 +88,8 @@ class Models:
         ``ModelFailure`` with ``UNRESOLVED``; the message names the setting that is missing.
         """
         stand_in = stand_in and self._stands_in(role)
-        return self._served(name, role, key, lambda place: self._model(place, max_attempts), stand_in=stand_in)
+        model = self._served(name, role, key, lambda place: self._model(place, max_attempts), stand_in=stand_in)
+        return model if self.telemetry is NOBODY else observed(model, role, self.telemetry)
 
     def relay(self, name: str | None, *, key: str = "", stand_in: bool = True) -> tuple[Transport, str] | None:
         """Where chat completions of an assistant's model are handed on to, and its name there; None is the scripted
@@ -133,9 +124,12 @@ class Models:
         transport = _remembered(
             self._lent_transports,
             (session, provider),
-            lambda: Transport(provider, lambda: session.client, self._pace),
+            lambda: Transport(provider, lambda: session.client, self._pace, guarded=True),
         )
-        return OpenAIModel(transport, model, extra=extra, max_attempts=max_attempts)
+        transport.limiter.told = self._waiting(ENDPOINT)
+        asked = OpenAIModel(transport, model, extra=extra, max_attempts=max_attempts)
+        # Its host is the user's own affair.
+        return asked if self.telemetry is NOBODY else observed(asked, "assistant", self.telemetry, ENDPOINT)
 
     async def listed(self) -> tuple[Listed, ...]:
         """Every model that can be named here: the roles' own, the aliases, the scripted one, and what the providers
@@ -158,8 +152,40 @@ class Models:
         if self._session is not None:
             await self._session.close()
             self._session = None
+        for transport in (*self._transports.values(), *self._lent_transports.values()):
+            transport.close()
         for vendor in (*self._vendors.values(), *self._lent_vendors.values()):
             await vendor.close()
+
+    @property
+    def limited(self) -> bool:
+        """Whether any provider has limits that processes share."""
+        return any(one.requests_per_minute or one.tokens_per_minute for one in self._settings.providers.values())
+
+    def share(self, processes: int) -> None:
+        """So many processes share the providers' limits from now on, evenly."""
+        self._processes = max(processes, 1)
+        transports = (*self._transports.values(), *self._lent_transports.values())
+        vendors = (*self._vendors.values(), *self._lent_vendors.values())
+        for one in (*transports, *vendors):
+            one.limiter.share(self._processes)
+
+    def standing(self) -> tuple[Standing, ...]:
+        """How every provider stands that the settings name or that was asked."""
+        found = {name: Standing(name, one.rates, Busy(0, 0, 0.0)) for name, one in self._settings.providers.items()}
+        used = [(one.provider.name, one.limiter) for one in self._transports.values()]
+        used += [(one.name, one.limiter) for one in self._vendors.values()]
+        for name, limiter in used:
+            found[name] = Standing(name, limiter.rates, limiter.busy)
+        return tuple(found[name] for name in sorted(found))
+
+    def _waiting(self, provider: str) -> Callable[[float], None]:
+        return partial(self.telemetry.waited, provider)
+
+    def _shared(self, limiter: Limiter, provider: str) -> None:
+        limiter.told = self._waiting(provider)
+        if self._processes > 1:
+            limiter.share(self._processes)
 
     @property
     def has_stand_in(self) -> bool:
@@ -216,7 +242,7 @@ class Models:
             return _Place(None, name)
         prefix, slash, rest = name.partition("/")
         if slash and rest:
-            if prefix in self._settings.providers or prefix == OPENAI:
+            if prefix == OPENAI or self._is_endpoint(prefix):
                 return self._configured(prefix, rest, key)
             if prefix in COMPATIBLE_VENDORS or prefix in OTHER_VENDORS:
                 return self._of_vendor(prefix, rest, key)
@@ -227,6 +253,11 @@ class Models:
             "nobody serves this name here; map it to one that is served in VIVA_MODEL_ALIASES, name the endpoint that"
             " serves it in VIVA_PROVIDERS, or set VIVA_MODEL_FALLBACK=default to take the default model instead",
         )
+
+    def _is_endpoint(self, prefix: str) -> bool:
+        """Whether the settings say where it is. A vendor can be named there for its limits alone."""
+        named = self._settings.providers.get(prefix)
+        return named is not None and (bool(named.base_url) or prefix not in {*COMPATIBLE_VENDORS, *OTHER_VENDORS})
 
     def _configured(self, prefix: str, model: str, key: str) -> _Place:
         provider = self._openai if prefix == OPENAI else self._settings.providers[prefix]
@@ -240,10 +271,12 @@ class Models:
         own_protocol = prefix in OTHER_VENDORS
         base_url, variables = OTHER_VENDORS[prefix] if own_protocol else COMPATIBLE_VENDORS[prefix]
         variable = next((each for each in variables if self._settings.environment.get(each)), variables[0])
-        given = key or self._settings.environment.get(variable, "")
+        named = self._settings.providers.get(prefix) or Provider(prefix, "")
+        given = key or named.api_key or self._settings.environment.get(variable, "")
         if not given:
             raise _unresolved(f"{prefix}/{model}", f"set {' or '.join(variables)}")
-        return _Place(Provider(prefix, base_url, given), model, variable if own_protocol else "", lent=bool(key))
+        provider = replace(named, base_url=base_url, api_key=given)
+        return _Place(provider, model, variable if own_protocol else "", lent=bool(key))
 
     def _model(self, place: _Place, max_attempts: int | None) -> Model:
         if place.provider is None:
@@ -253,11 +286,18 @@ class Models:
         vendor = self._vendor(place.provider, place.variable, place.lent)
         most = min(max_attempts or place.provider.max_attempts, place.provider.max_attempts)
         name = f"{vendor.name}/{place.model}"
-        return OtherModel(vendor.model(place.model), name=name, vendor=vendor, max_attempts=most, pace=self._pace)
+        return OtherModel(
+            vendor.model(place.model),
+            name=name,
+            vendor=vendor,
+            timeout_s=place.provider.timeout_s,
+            max_attempts=most,
+            pace=self._pace,
+        )
 
     def _reachable(self) -> list[tuple[str, Transport]]:
         """The way to everybody whose address and key are set."""
-        providers = {**self._settings.providers}
+        providers = {name: one for name, one in self._settings.providers.items() if self._is_endpoint(name)}
         if self._openai is not None:
             providers[OPENAI] = self._openai
         else:
@@ -270,21 +310,28 @@ class Models:
         return found
 
     def _vendor(self, provider: Provider, variable: str, lent: bool) -> Vendor:
+        def made() -> Vendor:
+            whose = "a key that was lent" if lent else variable
+            vendor = Vendor(provider.name, whose, provider.api_key, provider.rates)
+            self._shared(vendor.limiter, provider.name)
+            return vendor
+
         if lent:
-            return _remembered(
-                self._lent_vendors, provider, lambda: Vendor(provider.name, "a key that was lent", provider.api_key)
-            )
+            return _remembered(self._lent_vendors, provider, made)
         if provider.name not in self._vendors:
-            self._vendors[provider.name] = Vendor(provider.name, variable, provider.api_key)
+            self._vendors[provider.name] = made()
         return self._vendors[provider.name]
 
     def _transport(self, provider: Provider, lent: bool = False) -> Transport:
+        def made() -> Transport:
+            transport = Transport(provider, self._open_session, self._pace)
+            self._shared(transport.limiter, provider.name)
+            return transport
+
         if lent:
-            return _remembered(
-                self._lent_transports, provider, lambda: Transport(provider, self._open_session, self._pace)
-            )
+            return _remembered(self._lent_transports, provider, made)
         if provider not in self._transports:
-            self._transports[provider] = Transport(provider, self._open_session, self._pace)
+            self._transports[provider] = made()
         return self._transports[provider]
 
     def _open_session(self) -> aiohttp.ClientSession:
@@ -322,7 +369,8 @@ def _openai_provider(settings: ModelSettings) -> Provider | None:
     if given is None:
         given = Provider(OPENAI, base_url, key)
     elif not given.api_key and _is_openai_itself(given.base_url):
-        given = Provider(OPENAI, given.base_url, key, given.concurrency, given.timeout_s, given.max_attempts)
+        # It may be named for its limits alone.
+        given = replace(given, base_url=given.base_url or base_url, api_key=key)
     return None if not given.api_key and _is_openai_itself(given.base_url) else given
 
 

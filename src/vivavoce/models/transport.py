@@ -9,10 +9,13 @@ from typing import Any, Literal, NoReturn, cast
 import aiohttp
 from yarl import URL
 
+from vivavoce import __version__
 from vivavoce.core.model import ModelFailure, Trouble
 from vivavoce.models.config import OPENAI_BASE_URL, Provider
-from vivavoce.models.messages import Garbage, decode
-from vivavoce.models.pace import Pace, Setback, asked_wait
+from vivavoce.models.limiter import Limiter
+from vivavoce.models.messages import Garbage, decode, tokens
+from vivavoce.models.pace import LONGEST_WAIT_S, TOO_MANY, Pace, Setback, asked_wait
+from vivavoce.models.post import Broken, NoConnection, NotHttp, NotSecure, Poster, Slow, TooLarge, Whole
 from vivavoce.outbound.fetch import refusal
 
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
@@ -33,11 +36,14 @@ Mode = Literal["json_schema", "json_object", "plain"]
 class Transport:
     """The way to one provider. All models of a provider share one, and with it its limit of requests at once.
 
-    ``modes``, ``refused`` (a model, and a field of requests that it will not have) and ``tells_stream_usage`` are what
-    was learnt about the provider while the process runs.
+    Whole answers come by a way of their own (``vivavoce.models.post``), unless the session guards where requests may
+    go (``guarded``); everything else goes through the session. ``modes``, ``refused`` (a model, and a field of requests
+    that it will not have) and ``tells_stream_usage`` are what was learnt about the provider while the process runs.
     """
 
-    def __init__(self, provider: Provider, session: Callable[[], aiohttp.ClientSession], pace: Pace) -> None:
+    def __init__(
+        self, provider: Provider, session: Callable[[], aiohttp.ClientSession], pace: Pace, *, guarded: bool = False
+    ) -> None:
         key = provider.api_key.strip()
         if not (key.isascii() and key.isprintable()):
             raise ModelFailure(
@@ -52,13 +58,28 @@ class Transport:
         self._base = _base_url(provider, has_key=bool(key))
         self._url = _below(self._base, "chat", "completions")
         self._session = session
-        self._free = asyncio.Semaphore(provider.concurrency)
+        self.limiter = Limiter(provider.rates)
         self._timeout = aiohttp.ClientTimeout(
             total=provider.timeout_s, sock_connect=min(_CONNECT_TIMEOUT_S, provider.timeout_s)
         )
         self._headers = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
         if key:
             self._headers["Authorization"] = f"Bearer {key}"
+        self._poster = (
+            None
+            if guarded
+            else Poster(
+                self._url,
+                {**self._headers, "Accept-Encoding": "identity", "User-Agent": f"vivavoce/{__version__}"},
+                most=MAX_ANSWER_BYTES,
+                connect_s=_CONNECT_TIMEOUT_S,
+            )
+        )
+
+    def close(self) -> None:
+        """Close the connections that nobody uses."""
+        if self._poster is not None:
+            self._poster.close()
 
     async def fetch(self, body: bytes) -> dict[str, Any]:
         """Send a request and read the JSON object that comes back. Raises ``Setback``."""
@@ -89,24 +110,78 @@ class Transport:
     async def embed(self, body: bytes) -> dict[str, Any]:
         """Send a request for vectors and read the JSON object that comes back. Raises ``Setback``."""
         url = _below(self._base, "embeddings")
-        async with self._free, self._asked("POST", url, body, self._timeout) as response:
-            return (await self._read(response))[1]
+        reserved = await self.limiter.enter(len(body), answers=False)
+        try:
+            async with self._asked("POST", url, body, self._timeout) as response:
+                return (await self._read(response))[1]
+        finally:
+            self.limiter.leave(reserved)
 
     @asynccontextmanager
-    async def open(self, body: bytes) -> AsyncGenerator[aiohttp.ClientResponse]:
-        """Send a request; the block has the answer's head and may read on. Raises ``Setback``, also for the block."""
+    async def open(
+        self, body: bytes, used: Callable[[], tuple[int, int]] = lambda: (0, 0)
+    ) -> AsyncGenerator[aiohttp.ClientResponse]:
+        """Send a request; the block has the answer's head and may read on. ``used`` tells afterwards how many tokens
+        the provider counted for question and answer, where it said so. Raises ``Setback``, also for the block."""
         data = body if len(body) < _LARGE_BODY_BYTES else io.BytesIO(body)
-        async with self._free, self._asked("POST", self._url, data, self._timeout) as response:
-            yield response
+        reserved, refused = await self.limiter.enter(len(body)), False
+        try:
+            async with self._asked("POST", self._url, data, self._timeout) as response:
+                yield response
+        except Setback as setback:
+            refused = setback.status > 0
+            raise
+        finally:
+            self.limiter.leave(reserved, *used(), refused=refused)
 
     async def _whole(self, body: bytes) -> tuple[bytes, dict[str, Any]]:
-        async with self.open(body) as response:
-            return await self._read(response)
+        used = 0, 0
+        if self._poster is None or len(body) >= _LARGE_BODY_BYTES:
+            async with self.open(body, lambda: used) as response:
+                raw, answer = await self._read(response)
+                used = tokens(answer)
+                return raw, answer
+        limiter, refused = self.limiter, False
+        reserved = await limiter.enter(len(body))
+        try:
+            whole = await self._posted(self._poster, body)
+            answer = self.checked(_whole(whole.headers.get("content-type", ""), whole.body))
+            if limiter.counts_tokens:
+                used = tokens(answer)
+            return whole.body, answer
+        except Garbage as garbage:
+            raise self.garbled(str(garbage)) from None
+        except Setback as setback:
+            refused = setback.status > 0
+            raise
+        finally:
+            limiter.leave(reserved, *used, refused=refused)
+
+    async def _posted(self, poster: Poster, body: bytes) -> Whole:
+        try:
+            whole = await poster.post(body, self.provider.timeout_s)
+        except Slow as slow:
+            if slow.connected:
+                raise self._setback(f"gave no answer within {self.provider.timeout_s:g} s") from None
+            raise self._setback("could not be reached: it did not take the connection in time") from None
+        except Broken as broken:
+            if broken.begun:
+                raise self.broken() from None
+            raise self._setback("could not be reached: it closed the connection without an answer") from None
+        except NotSecure as failure:
+            raise self._setback(f"could not be reached securely: {self._scrub(str(failure))}", again=False) from None
+        except (NoConnection, NotHttp) as failure:
+            raise self._setback(f"could not be reached: {self._scrub(str(failure))}") from None
+        except TooLarge:
+            raise _too_large() from None
+        if whole.status != 200:
+            self._refuse(whole.status, whole.headers, whole.body)
+        return whole
 
     async def _read(self, response: aiohttp.ClientResponse) -> tuple[bytes, dict[str, Any]]:
         raw = await _read_capped(response)
         try:
-            return raw, self.checked(_whole(response, raw))
+            return raw, self.checked(_whole(response.content_type, raw))
         except Garbage as garbage:
             raise self.garbled(str(garbage)) from None
 
@@ -119,7 +194,7 @@ class Transport:
                 method, url, data=data, headers=self._headers, timeout=timeout, allow_redirects=False
             ) as response:
                 if response.status != 200:
-                    await self._refuse(response)
+                    self._refuse(response.status, response.headers, await _start_of(response))
                 yield response
         except aiohttp.ConnectionTimeoutError:
             raise self._setback("could not be reached: it did not take the connection in time") from None
@@ -159,21 +234,15 @@ class Transport:
     def _setback(self, message: str, *, again: bool = True) -> Setback:
         return Setback(Trouble.UNAVAILABLE, f"{self._who} {message}", again=again)
 
-    async def _refuse(self, response: aiohttp.ClientResponse) -> NoReturn:
-        status = response.status
+    def _refuse(self, status: int, headers: Mapping[str, str], raw: bytes) -> NoReturn:
         if status < 400:
             hint = "redirects are not followed, so set its base URL to where it really is" if status >= 300 else ""
             raise Setback(Trouble.REFUSED, f"{self._who} answered {status}: {hint}", again=False, status=status)
-        raw = b""
-        async for chunk in response.content.iter_any():
-            raw += chunk
-            if len(raw) >= _MAX_ERROR_BYTES:
-                break
         try:
             body = decode(raw)
         except Garbage:
             body = {}
-        raise self._status(status, body, response.headers, raw.decode("utf-8", "replace"))
+        raise self._status(status, body, headers, raw[:_MAX_ERROR_BYTES].decode("utf-8", "replace"))
 
     def _status(self, status: int, body: Mapping[str, Any], headers: Mapping[str, str], text: str) -> Setback:
         words, code = _error_words(body)
@@ -184,17 +253,30 @@ class Transport:
         if status in (401, 403):
             message += f" (check the key of provider {self.provider.name})"
         transient = status in _TRY_AGAIN or status >= 500
+        again = transient and status not in _NEVER_AGAIN and code not in _HOPELESS_CODES
+        wait_s = asked_wait(headers, self.pace.now())
+        if status == TOO_MANY and again and wait_s:
+            self.limiter.pause(min(wait_s, LONGEST_WAIT_S))
         return Setback(
             Trouble.UNAVAILABLE if transient else Trouble.REFUSED,
             message,
-            again=transient and status not in _NEVER_AGAIN and code not in _HOPELESS_CODES,
-            wait_s=asked_wait(headers, self.pace.now()),
+            again=again,
+            wait_s=wait_s,
             status=status,
             code=code,
         )
 
     def _scrub(self, text: str) -> str:
         return text.replace(self._key, "[key]") if self._key else text
+
+
+async def _start_of(response: aiohttp.ClientResponse) -> bytes:
+    raw = b""
+    async for chunk in response.content.iter_any():
+        raw += chunk
+        if len(raw) >= _MAX_ERROR_BYTES:
+            break
+    return raw
 
 
 async def chunks(response: aiohttp.ClientResponse) -> AsyncGenerator[bytes]:
@@ -228,7 +310,7 @@ async def events(response: aiohttp.ClientResponse) -> AsyncGenerator[dict[str, A
                 stray += line + b"\n"
         else:
             if not streamed and stray.strip():
-                yield _whole(response, bytes(stray))
+                yield _whole(response.content_type, bytes(stray))
             return
     # Read to the end if it is near: only then can the connection be used again.
     with suppress(TimeoutError, aiohttp.ClientError):
@@ -248,11 +330,11 @@ async def _lines(response: aiohttp.ClientResponse) -> AsyncGenerator[bytes]:
         yield rest
 
 
-def _whole(response: aiohttp.ClientResponse, raw: bytes) -> dict[str, Any]:
+def _whole(content_type: str, raw: bytes) -> dict[str, Any]:
     try:
         return decode(raw)
     except Garbage as garbage:
-        raise Garbage(f"{garbage}{_told_apart(response, raw)}") from None
+        raise Garbage(f"{garbage}{_told_apart(content_type, raw)}") from None
 
 
 async def _read_capped(response: aiohttp.ClientResponse) -> bytes:
@@ -269,10 +351,11 @@ def _too_large() -> Setback:
     return Setback(Trouble.GARBLED, f"the answer is larger than {MAX_ANSWER_BYTES // (1024 * 1024)} MiB", again=False)
 
 
-def _told_apart(response: aiohttp.ClientResponse, raw: bytes) -> str:
+def _told_apart(content_type: str, raw: bytes) -> str:
     """A hint for the commonest mistake: a base URL that leads to a page for people."""
     if raw.lstrip()[:1] == b"<":
-        return f" but a page ({response.content_type}); does the base URL lead to the API, usually ending in /v1?"
+        kind = content_type.partition(";")[0]
+        return f" but a page ({kind}); does the base URL lead to the API, usually ending in /v1?"
     return "" if raw else ", it is empty"
 
 
