@@ -1,11 +1,13 @@
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 from aiohttp import web
 from tests.outbound.local_server import Seen, Server, StepClock, always, raw_serving, serving
+from tests.support.players import TableTools
 
+from vivavoce.channels.completions import CompletionsChannel
 from vivavoce.channels.http import HttpChannel, unanswered
 from vivavoce.core.event import Ending, Event, Left, Message, Speaker, ToolCall, ToolCalled, ToolReturned
 from vivavoce.core.transcript import Transcript
@@ -201,20 +203,46 @@ async def test_an_assistant_that_is_not_there_is_tried_three_times(session: Sess
     async with raw_serving(hang_up) as url:
         with pytest.raises(LineBroken) as broken:
             await answer_to(session, url, sleep=waits)
-    assert broken.value.fault is Fault.ASSISTANT
+    assert (broken.value.fault, broken.value.passing) == (Fault.ASSISTANT, True)
     assert (asked, waits.seconds) == (3, [0.5, 1.0])
 
 
-async def test_an_assistant_that_takes_too_long_is_not_asked_again(session: Session) -> None:
+async def silence(_: asyncio.StreamWriter) -> None:
+    await asyncio.Event().wait()
+
+
+async def half_a_body(writer: asyncio.StreamWriter) -> None:
+    writer.write(b'HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{"message": ')
+    await asyncio.Event().wait()
+
+
+async def trickle(writer: asyncio.StreamWriter) -> None:
+    """Every byte comes well within the timeout; the whole never would."""
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+    while True:
+        writer.write(b" ")
+        await writer.drain()
+        await asyncio.sleep(0.005)
+
+
+@pytest.mark.parametrize("path", ["", "/v1/chat/completions"])
+@pytest.mark.parametrize("talk", [silence, half_a_body, trickle])
+async def test_an_assistant_that_takes_too_long_is_not_asked_again(
+    session: Session, talk: Callable[[asyncio.StreamWriter], Awaitable[None]], path: str
+) -> None:
     waits = Waits()
-
-    async def silence(_: asyncio.StreamWriter) -> None:
-        await asyncio.Event().wait()
-
-    async with raw_serving(silence) as url:
-        with pytest.raises(LineBroken, match=r"0\.05 seconds") as broken:
-            await answer_to(session, url, timeout_s=0.05, sleep=waits)
-    assert broken.value.fault is Fault.ASSISTANT
+    async with raw_serving(talk) as url:
+        reached: Channel = channel(session, url, timeout_s=0.05, sleep=waits)
+        if path:
+            tools = TableTools()
+            reached = CompletionsChannel(
+                session, StepClock(), tools, url + path, "run-1:1", timeout_s=0.05, sleep=waits
+            )
+        async with reached.open(Transcript()) as line:
+            await line.say(HELLO)
+            with pytest.raises(LineBroken, match=r"0\.05 seconds") as broken:
+                await line.listen()
+    assert (broken.value.fault, broken.value.passing) == (Fault.ASSISTANT, False)
     assert waits.seconds == []
 
 

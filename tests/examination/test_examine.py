@@ -14,6 +14,7 @@ from vivavoce.examination import tasks
 from vivavoce.examination.channel import Heard, LineBroken
 from vivavoce.examination.course import Limits
 from vivavoce.examination.examine import Book, Examined, examine
+from vivavoce.examination.rehearsal import Away
 from vivavoce.examination.tasks import Sheet, SheetAnswer
 
 BRIEF = "You are Ada. Your order A-1001 has not come."
@@ -44,6 +45,7 @@ class Examination:
     known: tuple[Verdict, ...] = ()
     scenario: Scenario = SCENARIO
     diary: Diary = field(default_factory=Diary)
+    again: bool = False
     decided: list[tuple[tuple[Verdict, ...], Usage]] = field(default_factory=list[tuple[tuple[Verdict, ...], Usage]])
 
     def __post_init__(self) -> None:
@@ -64,6 +66,7 @@ class Examination:
             Book(self.diary.write, self.write),
             clock=HandClock(),
             limits=Limits(60, 5),
+            again=self.again,
         )
 
 
@@ -154,6 +157,23 @@ async def test_a_judge_that_cannot_be_asked_is_the_infrastructures_fault(trouble
     assert done.outcome == Outcome(Status.ERROR, Fault.INFRASTRUCTURE, "the judge's model: it is down")
     assert done.verdicts == ()
     assert one.decided == []
+
+
+async def test_a_judge_that_is_away_for_now_is_asked_again_by_another_attempt() -> None:
+    one = Examination(recorded=TALK, sheets=[ModelFailure(Trouble.UNAVAILABLE, "it is busy")], again=True)
+    with pytest.raises(Away, match=r"^the judge's model: it is busy$"):
+        await one.run()
+    assert (one.decided, one.diary.entries) == ([], [])
+    refused = Examination(recorded=TALK, sheets=[ModelFailure(Trouble.REFUSED, "no")], again=True)
+    assert (await refused.run()).outcome.reason == "the judge's model: no"
+
+
+async def test_a_channel_that_is_away_for_now_is_opened_again_by_another_attempt() -> None:
+    one = Examination(again=True)
+    one.channel.refuses = LineBroken(Fault.INFRASTRUCTURE, "nobody picks up", passing=True)
+    with pytest.raises(Away, match="nobody picks up"):
+        await one.run()
+    assert one.diary.entries == []
 
 
 async def test_a_garbled_judge_is_the_judges_fault() -> None:

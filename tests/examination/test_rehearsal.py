@@ -12,7 +12,7 @@ from vivavoce.core.verdict import Fault
 from vivavoce.examination import tasks
 from vivavoce.examination.channel import Heard, LineBroken
 from vivavoce.examination.course import Limits
-from vivavoce.examination.rehearsal import rehearse
+from vivavoce.examination.rehearsal import Away, rehearse
 from vivavoce.examination.tester import SILENCE
 
 LIMITS = Limits(max_duration_s=60, turn_limit=5)
@@ -55,6 +55,7 @@ class Rehearsal:
     limits: Limits = LIMITS
     diary: Diary = field(default_factory=Diary)
     clock: HandClock = field(default_factory=HandClock)
+    again: bool = False
 
     def __post_init__(self) -> None:
         self.tester = ListModel(list(self.moves), self.clock)
@@ -69,6 +70,7 @@ class Rehearsal:
             self.diary.write,
             clock=self.clock,
             limits=self.limits,
+            again=self.again,
         )
 
     async def left(self) -> Left:
@@ -329,10 +331,40 @@ async def test_a_message_that_cannot_be_delivered_ends_it(fault: Fault, ending: 
     assert [event.kind for event in one.diary.events] == ["message", "left"]
 
 
-async def test_last_words_that_cannot_be_delivered_change_nothing() -> None:
-    one = Rehearsal([tasks.TesterMove("hang_up", "Bye.")], [hears(desk("Hi."))])
-    one.line.deaf = LineBroken(Fault.ASSISTANT, "it is gone")
+@pytest.mark.parametrize("again", [False, True])
+async def test_last_words_that_cannot_be_delivered_change_nothing(again: bool) -> None:
+    one = Rehearsal([tasks.TesterMove("hang_up", "Bye.")], [hears(desk("Hi."))], again=again)
+    one.line.deaf = LineBroken(Fault.ASSISTANT, "it is gone", passing=True)
     assert (await one.left()).ending is Ending.GOODBYE
+
+
+async def test_a_tester_that_is_away_for_now_is_no_ending_where_there_can_be_another_attempt() -> None:
+    away = ModelFailure(Trouble.UNAVAILABLE, "it is busy")
+    one = Rehearsal([say("Hello?"), away], [NOTHING, hears(desk("Yes?"))], again=True)
+    with pytest.raises(Away, match=r"^the tester's model: it is busy$"):
+        await one.run()
+    assert one.diary.events == (caller("Hello?"), desk("Yes?"))
+    later = Rehearsal([BYE], recorded=one.diary.events, again=True)
+    assert (await later.left()).ending is Ending.GOODBYE
+    assert later.line.listened == 0
+
+
+@pytest.mark.parametrize("deaf", [False, True])
+async def test_a_line_that_is_away_for_now_is_no_ending_where_there_can_be_another_attempt(deaf: bool) -> None:
+    away = LineBroken(Fault.INFRASTRUCTURE, "it is busy", passing=True)
+    one = Rehearsal([say("Hello?")], [NOTHING, away], again=True)
+    one.line.deaf = away if deaf else None
+    with pytest.raises(Away, match=r"^it is busy$"):
+        await one.run()
+    assert one.diary.events == (caller("Hello?"),)
+
+
+@pytest.mark.parametrize("trouble", sorted(set(Trouble) - {Trouble.UNAVAILABLE}))
+async def test_what_will_be_no_better_later_is_an_ending_at_once(trouble: Trouble) -> None:
+    tester = Rehearsal([ModelFailure(trouble, "no")], [NOTHING], again=True)
+    assert (await tester.left()).reason == "no"
+    line = Rehearsal([], [LineBroken(Fault.INFRASTRUCTURE, "no")], again=True)
+    assert (await line.left()).ending is Ending.INFRASTRUCTURE_FAULT
 
 
 @dataclass

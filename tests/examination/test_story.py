@@ -18,7 +18,7 @@ from vivavoce.core.event import (
 from vivavoce.core.status import Status
 from vivavoce.core.transcript import Transcript
 from vivavoce.core.verdict import Decision, Fault, Outcome, Quote, Verdict
-from vivavoce.examination.story import tell
+from vivavoce.examination.story import retold, tell
 
 START: Millis = 1_700_000_000_000
 
@@ -69,6 +69,14 @@ def test_a_pass_has_no_fault() -> None:
 def test_tokens_are_told_where_any_were_spent() -> None:
     assert tell("run", START, (), Transcript(), usage=Usage("m", 30, 30)).endswith("\n           tokens: 30 in, 30 out")
     assert "tokens" not in tell("run", START, (), Transcript(), usage=Usage("m"))
+
+
+def test_attempts_that_broke_off_are_told() -> None:
+    assert retold([]) == []
+    assert retold(["it was busy", "it was down"]) == [
+        "attempt 2: the one before broke off: it was busy",
+        "attempt 3: the one before broke off: it was down",
+    ]
 
 
 def test_a_story_without_anything_is_its_heading() -> None:

@@ -17,7 +17,6 @@ from vivavoce.core.status import Status
 from vivavoce.core.tool import FunctionTool, ToolMock
 from vivavoce.core.verdict import Decision, Fault, Verdict
 from vivavoce.engine import leases
-from vivavoce.engine.leases import Job
 from vivavoce.models.config import ModelSettings, Provider
 from vivavoce.models.resolve import Models
 from vivavoce.services import assistants, conversations, openings, runs, scenarios
@@ -51,15 +50,20 @@ async def a_run(ctx: Context, **given: Any) -> Run:
 
 
 async def claimed(ctx: Context, run: Run, token: str = "t") -> Lease:
-    dispatch = (await row_of(ctx.database, run.id)).dispatch
-    lease = await ctx.database.write(lambda tx: leases.claim(tx, Job(run.id, dispatch), token))
-    assert lease is not None
+    """The lease of the run, which is the oldest that waits."""
+    (lease,) = await ctx.database.write(lambda tx: leases.take(tx, "worker", token, 1))
+    assert lease.run_id == run.id
     return lease
+
+
+def going_on() -> bool:
+    """Nobody stops the worker."""
+    return False
 
 
 async def conducted(ctx: Context, run: Run) -> Run:
     """The run as it is after somebody conducted it."""
-    await conduct(ctx, await claimed(ctx, run))
+    await conduct(ctx, await claimed(ctx, run), going_on)
     return await runs.retrieve(ctx, ORG, run.scenario_id, run.id)
 
 
@@ -134,7 +138,7 @@ async def conduct_until(ctx: Context, run: Run, entries: int) -> None:
 
     lease = await claimed(ctx, run, f"dies after {entries}")
     with pytest.raises(Crash):
-        await conduct(replace(ctx, journal=Dying()), lease)  # type: ignore[arg-type]
+        await conduct(replace(ctx, journal=Dying()), lease, going_on)  # type: ignore[arg-type]
     await ctx.database.write(lambda tx: set_row(tx, run.id, lease_until=1))
     await ctx.database.write(leases.take_back)
 
@@ -255,7 +259,7 @@ async def test_a_deleted_run_ends_without_a_word(ctx: Context) -> None:
     lease = await claimed(ctx, run)
     await scenarios.delete(ctx, ORG, run.scenario_id)
     with pytest.raises(LeaseLost):
-        await conduct(ctx, lease)
+        await conduct(ctx, lease, going_on)
 
 
 async def test_a_run_that_is_deleted_while_it_begins_ends_without_a_word(
@@ -270,7 +274,7 @@ async def test_a_run_that_is_deleted_while_it_begins_ends_without_a_word(
 
     monkeypatch.setattr(openings, "found", found)
     with pytest.raises(LeaseLost):
-        await conduct(ctx, await claimed(ctx, run))
+        await conduct(ctx, await claimed(ctx, run), going_on)
     assert "a reason of ours" not in "".join(capsys.readouterr())
 
 
@@ -289,7 +293,7 @@ async def test_a_run_that_was_deleted_or_taken_over_in_the_middle_stops_there(ct
             await journal.write(entry)
 
     with pytest.raises(LeaseLost):
-        await conduct(replace(ctx, journal=Interrupted()), lease)  # type: ignore[arg-type]
+        await conduct(replace(ctx, journal=Interrupted()), lease, going_on)  # type: ignore[arg-type]
     assert written == 3
     assert len(await recorded(ctx, run)) == 1
     assert (await row_of(ctx.database, run.id)).status == "running"
@@ -353,7 +357,8 @@ async def test_a_judge_that_is_away_is_an_infrastructure_error(ctx: Context) -> 
     assistant = await an_assistant(ctx)
     run = await a_run(ctx, target=assistant.id, criteria=(Criterion("warm", "is warm and patient"),))
     try:
-        done = await conducted(replace(ctx, models=models), run)
+        hopeless = replace(ctx, models=models, limits=replace(ctx.limits, run_retries=0))
+        done = await conducted(hopeless, run)
     finally:
         await models.close()
     assert (done.status, done.fault) == (Status.ERROR, Fault.INFRASTRUCTURE)
@@ -366,7 +371,7 @@ async def test_every_event_is_durable_before_the_next_is_asked_for(ctx: Context)
     run = await a_run(ctx, target=assistant.id)
     lease = await claimed(ctx, run)
     with commits(ctx.database) as seen:
-        await conduct(ctx, lease)
+        await conduct(ctx, lease, going_on)
     # One more is the variables that the conversation starts with, which are kept before anybody speaks.
     assert seen.count == ENTRIES + 1
 
@@ -375,7 +380,7 @@ async def test_many_runs_at_once_do_not_disturb_each_other(ctx: Context, hand: H
     assistant = await an_assistant(ctx)
     made = [await a_run(ctx, target=assistant.id) for _ in range(30)]
     held = [await claimed(ctx, run, f"t{place}") for place, run in enumerate(made)]
-    await asyncio.gather(*(conduct(ctx, lease) for lease in held))
+    await asyncio.gather(*(conduct(ctx, lease, going_on) for lease in held))
     first = await recorded(ctx, made[0])
     for run in made:
         assert (await runs.retrieve(ctx, ORG, run.scenario_id, run.id)).status is Status.PASSED

@@ -34,7 +34,8 @@ async def ask(
     """The JSON that answers this JSON. ``timeout_s`` holds for each attempt.
 
     Only a connection that failed and 502, 503 and 504 are tried again. Raises ``LineBroken``: an address that
-    may not be called is the infrastructure's fault (a setting), everything else the assistant's.
+    may not be called is the infrastructure's fault (a setting), everything else the assistant's. Where no connection
+    came about at all it is ``passing``: nothing was learnt about what the assistant says.
     """
     body = json.dumps(question, ensure_ascii=False).encode(errors="replace")
     ours = {"accept": "application/json", "content-type": "application/json", "idempotency-key": key}
@@ -49,7 +50,7 @@ async def ask(
             raise LineBroken(Fault.INFRASTRUCTURE, str(error)) from error
         except Unreachable as error:
             if error.kind != "connect" or attempt == RETRIES:
-                raise LineBroken(Fault.ASSISTANT, str(error)) from error
+                raise LineBroken(Fault.ASSISTANT, str(error), passing=error.kind == "connect") from error
         else:
             if fetched.status not in _PASSING or attempt == RETRIES:
                 return _read(fetched, url)

@@ -37,7 +37,8 @@ class ChatLine:
             )
         except ModelFailure as failure:
             fault = Fault.ASSISTANT if failure.trouble is Trouble.GARBLED else Fault.INFRASTRUCTURE
-            raise LineBroken(fault, f"the assistant's model: {failure}") from failure
+            passing = failure.trouble is Trouble.UNAVAILABLE
+            raise LineBroken(fault, f"the assistant's model: {failure}", passing=passing) from failure
         self._state, self._heard = done.state, ()
         return Heard(done.events, done.rests)
 

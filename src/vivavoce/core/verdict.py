@@ -78,6 +78,12 @@ def fault_of(left: Left) -> Fault:
     return _FAULTS[left.ending]
 
 
+def unexamined(criteria: Sequence[str], ending: Ending) -> tuple[Verdict, ...]:
+    """Verdicts on the criteria with these names where the conversation did not come to its end: nobody decides."""
+    reason = f"not examined: {ending.value}"
+    return tuple(Verdict(name, Decision.INCONCLUSIVE, reason, "nobody") for name in criteria)
+
+
 def outcome(criteria: Sequence[Criterion], verdicts: Sequence[Verdict], left: Left) -> Outcome:
     """The run's status from its verdicts.
 

@@ -23,11 +23,13 @@ class Heard:
 
 
 class LineBroken(Exception):
-    """The line cannot go on. ``fault`` says whose failure it was; the message is for a person."""
+    """The line cannot go on. ``fault`` says whose failure it was; ``passing``, that it may well go on a little later;
+    the message is for a person."""
 
-    def __init__(self, fault: Fault, message: str) -> None:
+    def __init__(self, fault: Fault, message: str, *, passing: bool = False) -> None:
         super().__init__(message)
         self.fault = fault
+        self.passing = passing
 
 
 class Line(Protocol):

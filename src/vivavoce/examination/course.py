@@ -77,8 +77,10 @@ def stop(transcript: Transcript, limits: Limits, turn: Speaker | None = None) ->
         own = [message.text for message in spoken if message.speaker is speaker]
         # "Yes." may well be the answer to three questions.
         times = limits.repeats if own and len(own[-1].split()) >= SHORT else 2 * limits.repeats
-        tail = [_folded(text) for text in own[-times:]]
-        if len(tail) == times and len(set(tail)) == 1 and tail[0]:
+        if len(own) < times:
+            continue
+        last = _folded(own[-1])
+        if last and all(_folded(text) == last for text in own[-times:-1]):
             return Stop(Ending.LOOP, f"the {speaker.value} said the same thing {times} times in a row", speaker)
     speaks = turn or next_speaker(transcript)
     turns = sum(message.speaker is Speaker.CALLER for message in spoken)

@@ -5,15 +5,15 @@ from dataclasses import dataclass
 
 from vivavoce.core.clock import Clock
 from vivavoce.core.event import Event, Speaker, Usage
-from vivavoce.core.model import Model, ModelFailure
+from vivavoce.core.model import Model, ModelFailure, Trouble
 from vivavoce.core.scenario import Scenario
 from vivavoce.core.status import Status
 from vivavoce.core.transcript import Transcript
-from vivavoce.core.verdict import JUDGED_ENDINGS, Decision, Fault, Outcome, Verdict, outcome
+from vivavoce.core.verdict import JUDGED_ENDINGS, Fault, Outcome, Verdict, outcome, unexamined
 from vivavoce.examination.channel import Channel, LineBroken
 from vivavoce.examination.course import Limits
 from vivavoce.examination.judge import judge
-from vivavoce.examination.rehearsal import broken, rehearse
+from vivavoce.examination.rehearsal import Away, broken, rehearse
 
 NOTHING = Usage(attempts=0)
 
@@ -47,30 +47,29 @@ async def examine(
     *,
     clock: Clock,
     limits: Limits,
+    again: bool = False,
 ) -> Examined:
     """Rehearse and judge, going on from what was recorded of both.
 
     Only what the book raises comes through (a lost lease, a database that is gone); every other failure is an
-    outcome that says whose it was.
+    outcome that says whose it was. ``again`` says that there can be another attempt: where a model or the way to the
+    assistant is only away for now, ``Away`` is raised, and the next attempt goes on from the record.
     """
     if transcript.ending is None:
         try:
             async with channel.open(transcript) as line:
                 transcript = await rehearse(
-                    scenario.brief, line, tester, transcript, book.events, clock=clock, limits=limits
+                    scenario.brief, line, tester, transcript, book.events, clock=clock, limits=limits, again=again
                 )
         except LineBroken as failure:
             if transcript.ending is None:
-                unopened = broken(failure, Speaker.ASSISTANT, clock)
+                unopened = broken(failure, Speaker.ASSISTANT, clock, again=again)
                 await book.events((unopened,))
                 transcript = transcript.plus((unopened,))
     assert transcript.end is not None, "a rehearsal ends with somebody leaving"
     left = transcript.end[1]
     if left.ending not in JUDGED_ENDINGS:
-        verdicts = tuple(
-            Verdict(one.name, Decision.INCONCLUSIVE, f"not examined: {left.ending.value}", "nobody")
-            for one in scenario.criteria
-        )
+        verdicts = unexamined([one.name for one in scenario.criteria], left.ending)
         await book.verdicts(verdicts, NOTHING)
         return Examined(transcript, verdicts, outcome(scenario.criteria, verdicts, left))
     try:
@@ -78,8 +77,10 @@ async def examine(
         seen = channel.shows_tools or bool(transcript.tool_calls())
         verdicts, usage = await judge(transcript, scenario.criteria, judging, known, tools_recorded=seen)
     except ModelFailure as failure:
-        unreached = Outcome(Status.ERROR, Fault.INFRASTRUCTURE, f"the judge's model: {failure}")
-        return Examined(transcript, tuple(known), unreached)
+        reason = f"the judge's model: {failure}"
+        if again and failure.trouble is Trouble.UNAVAILABLE:
+            raise Away(reason) from failure
+        return Examined(transcript, tuple(known), Outcome(Status.ERROR, Fault.INFRASTRUCTURE, reason))
     if len(known) != len(verdicts):
         await book.verdicts(verdicts, usage)
     return Examined(transcript, verdicts, outcome(scenario.criteria, verdicts, left), usage)

@@ -1,6 +1,5 @@
 """The conversation between a tester and a line, written down event by event."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from vivavoce.core.clock import Clock
@@ -8,12 +7,18 @@ from vivavoce.core.event import Ending, Event, Left, Message, Speaker
 from vivavoce.core.model import Model, ModelFailure, Trouble
 from vivavoce.core.transcript import Transcript
 from vivavoce.core.verdict import Fault
+from vivavoce.core.waiting import deadline
 from vivavoce.examination.channel import Line, LineBroken
 from vivavoce.examination.course import Limits, first_to_act, is_waited_for, stop
 from vivavoce.examination.tester import next_move, words
 
 Record = Callable[[Sequence[Event]], Awaitable[None]]
 """Makes events durable; returns when they are. Nothing else is asked for before it returns."""
+
+
+class Away(Exception):
+    """What the examination needs is away for now, and may be back for another attempt; none of this was recorded."""
+
 
 _ENDINGS = {
     Fault.ASSISTANT: Ending.ASSISTANT_FAULT,
@@ -23,12 +28,21 @@ _ENDINGS = {
 
 
 async def rehearse(
-    brief: str, line: Line, tester: Model, transcript: Transcript, record: Record, *, clock: Clock, limits: Limits
+    brief: str,
+    line: Line,
+    tester: Model,
+    transcript: Transcript,
+    record: Record,
+    *,
+    clock: Clock,
+    limits: Limits,
+    again: bool = False,
 ) -> Transcript:
     """Talk until somebody leaves or a limit is reached, going on from what was recorded.
 
     Returns the transcript, which always ends with ``Left``. Failures of the tester, the assistant and the
-    infrastructure are endings, told apart; only what ``record`` raises comes through.
+    infrastructure are endings, told apart; only what ``record`` raises comes through. ``again`` says that there can be
+    another attempt: what is only away for now is no ending then, and raises ``Away``.
     """
     turn = first_to_act(transcript)
     while transcript.ending is None:
@@ -39,7 +53,7 @@ async def rehearse(
         else:
             started = clock.ticks()
             try:
-                async with asyncio.timeout(limits.max_duration_s - transcript.talked_ms / 1000):
+                async with deadline(limits.max_duration_s - transcript.talked_ms / 1000):
                     if turn is Speaker.ASSISTANT:
                         events, turn = await _listen(line, transcript, clock, started)
                     else:
@@ -47,29 +61,32 @@ async def rehearse(
             except TimeoutError:
                 events = (_late(turn, clock, started, limits),)
             except (LineBroken, ModelFailure) as failure:
-                events = (broken(failure, turn, clock),)
+                events = (broken(failure, turn, clock, again=again),)
         if not events:
             continue
         await record(events)
         transcript = transcript.plus(events)
         first = events[0]
         if isinstance(first, Message) and first.speaker is Speaker.CALLER:
-            undelivered = await _say(first, line, transcript, clock, limits)
+            # Last words are worth no other attempt.
+            undelivered = await _say(first, line, transcript, clock, limits, again=again and transcript.ending is None)
             if undelivered is not None and transcript.ending is None:
                 await record((undelivered,))
                 transcript = transcript.plus((undelivered,))
     return transcript
 
 
-async def _say(message: Message, line: Line, transcript: Transcript, clock: Clock, limits: Limits) -> Left | None:
+async def _say(
+    message: Message, line: Line, transcript: Transcript, clock: Clock, limits: Limits, *, again: bool
+) -> Left | None:
     started = clock.ticks()
     try:
-        async with asyncio.timeout(limits.max_duration_s - transcript.talked_ms / 1000):
+        async with deadline(limits.max_duration_s - transcript.talked_ms / 1000):
             await line.say(message)
     except TimeoutError:
         return _late(Speaker.ASSISTANT, clock, started, limits)
     except LineBroken as failure:
-        return broken(failure, Speaker.ASSISTANT, clock)
+        return broken(failure, Speaker.ASSISTANT, clock, again=again)
     return None
 
 
@@ -104,8 +121,13 @@ def _late(turn: Speaker, clock: Clock, started: float, limits: Limits) -> Left:
     return Left(Ending.MAX_DURATION, clock.now(), turn, reason, took_ms)
 
 
-def broken(failure: LineBroken | ModelFailure, turn: Speaker, clock: Clock) -> Left:
-    """How a conversation ends that broke off while it was this speaker's turn."""
+def broken(failure: LineBroken | ModelFailure, turn: Speaker, clock: Clock, *, again: bool = False) -> Left:
+    """How a conversation ends that broke off while it was this speaker's turn. Where there can be another attempt,
+    ``again``, it does not end for what may be back by then: that raises ``Away``."""
+    if again and isinstance(failure, LineBroken) and failure.passing:
+        raise Away(str(failure)) from failure
+    if again and isinstance(failure, ModelFailure) and failure.trouble is Trouble.UNAVAILABLE:
+        raise Away(f"the tester's model: {failure}") from failure
     if isinstance(failure, LineBroken):
         ending = _ENDINGS.get(failure.fault, Ending.INFRASTRUCTURE_FAULT)
     elif failure.trouble is Trouble.GARBLED:

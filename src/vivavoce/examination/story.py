@@ -38,6 +38,11 @@ def tell(
     return "\n".join(lines)
 
 
+def retold(setbacks: Sequence[str]) -> list[str]:
+    """Notes for the story of a run that was begun more than once: what broke off each attempt before the last."""
+    return [f"attempt {number}: the one before broke off: {reason}" for number, reason in enumerate(setbacks, 2)]
+
+
 def _clock(ms: int) -> str:
     minutes, rest = divmod(max(ms, 0), 60_000)
     return f"{minutes:02d}:{rest / 1000:06.3f}"

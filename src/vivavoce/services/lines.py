@@ -16,8 +16,8 @@ from vivavoce.services.context import Context
 from vivavoce.services.errors import NotFound
 from vivavoce.services.minds import Minds
 from vivavoce.services.tooling import toolbox
-from vivavoce.storage import conversations
-from vivavoce.storage.journal import LeaseLost
+from vivavoce.storage import conversations, stopping
+from vivavoce.storage.journal import Lease, LeaseLost
 from vivavoce.storage.runs import Frozen
 from vivavoce.tools.toolbox import Toolbox
 
@@ -26,17 +26,17 @@ class Unreachable(Exception):
     """The target is nothing that this server can talk to; the message says what it could be."""
 
 
-async def channel(ctx: Context, frozen: Frozen) -> Channel:
+async def channel(ctx: Context, frozen: Frozen, lease: Lease) -> Channel:
     """The channel of a run: an assistant of this server, an OpenAI-compatible endpoint or an HTTP destination.
 
     Raises ``Unreachable``, ``ModelFailure`` where the assistant's model is not served here, and ``LeaseLost`` where the
-    run was deleted.
+    run was deleted, cancelled or taken over.
     """
     scenario, run = frozen.scenario, frozen.run
     # The examination's attempt is part of the key: a channel that cannot resume would begin a second one.
     key = f"{run.id}:1"
     if frozen.cast is not None:
-        return await _chat(ctx, frozen, frozen.cast, key)
+        return await _chat(ctx, frozen, lease, frozen.cast, key)
     try:
         address = urlsplit(scenario.target)
     except ValueError as failure:
@@ -47,12 +47,12 @@ async def channel(ctx: Context, frozen: Frozen) -> Channel:
             "number that VIVA_NUMBERS maps to an assistant"
         )
     if names_completions(scenario.target):
-        tools = Toolbox(ctx.outbound, scenario.mocks)
+        tools = Toolbox(ctx.outbound, scenario.mocks, telemetry=ctx.telemetry)
         return CompletionsChannel(ctx.outbound, ctx.clock, tools, scenario.target, key, scenario.variables)
     return HttpChannel(ctx.outbound, ctx.clock, scenario.target, run.conversation_id, key, variables=scenario.variables)
 
 
-async def _chat(ctx: Context, frozen: Frozen, cast: Cast, key: str) -> Channel:
+async def _chat(ctx: Context, frozen: Frozen, lease: Lease, cast: Cast, key: str) -> Channel:
     minds = Minds(ctx, frozen.org)
     notes: list[str] = []
     for version in (cast.first, *cast.others.values()):
@@ -60,7 +60,7 @@ async def _chat(ctx: Context, frozen: Frozen, cast: Cast, key: str) -> Channel:
         if model.name == SCRIPTED:
             notes += [f"the assistant's script, {fault}" for fault in _faults(version)]
     cast, more = await casting.attached(ctx, frozen.org, cast)
-    opening = await _opening(ctx, frozen, cast.first)
+    opening = await _opening(ctx, frozen, lease, cast.first)
     scenario = frozen.scenario
     prefix = cast.first.templating.prefix
     tools = toolbox(
@@ -83,7 +83,7 @@ def _faults(version: Version) -> Sequence[str]:
     return [str(fault) for fault in problems(version.instructions)]
 
 
-async def _opening(ctx: Context, frozen: Frozen, version: Version) -> Opening:
+async def _opening(ctx: Context, frozen: Frozen, lease: Lease, version: Version) -> Opening:
     """What the conversation started with; found once and kept, so that it is the same after a restart."""
     run = frozen.run
     found = await ctx.database.read(lambda tx: conversations.get(tx, frozen.org, run.conversation_id))
@@ -99,6 +99,7 @@ async def _opening(ctx: Context, frozen: Frozen, version: Version) -> Opening:
             agent_target=frozen.scenario.target,
             user_target=None,
             given=frozen.scenario.variables,
+            allowed=lambda tx: stopping.require(tx, lease),
         )
     except NotFound as failure:  # deleted with its test, in this very moment
         raise LeaseLost(run.id) from failure

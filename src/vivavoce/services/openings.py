@@ -5,7 +5,7 @@ wrong: the conversation then opens without it.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
@@ -17,10 +17,11 @@ from vivavoce.core.conversation import Conversation, Opening
 from vivavoce.core.depth import shallow
 from vivavoce.core.query import Malformed, pairs, parse
 from vivavoce.core.scenario import Medium
+from vivavoce.core.telemetry import plainly
 from vivavoce.core.times import iso
 from vivavoce.core.transcript import Transcript
 from vivavoce.outbound.answer import json_of
-from vivavoce.outbound.fetch import Unreachable, fetch, shown
+from vivavoce.outbound.fetch import Unreachable, fetch, whose
 from vivavoce.outbound.guard import Refused
 from vivavoce.services.context import Context
 from vivavoce.services.errors import NotFound
@@ -66,11 +67,13 @@ async def opened(
     user_target: str | None,
     given: Mapping[str, Any] | None = None,
     ask: bool = True,
+    allowed: Callable[[Tx], None] = lambda _: None,
 ) -> Conversation:
     """The conversation with its opening, which is found and kept where it has none yet.
 
     ``given`` are variables of whoever starts it; they win over the webhook's, which win over the assistant's. ``ask``
-    false leaves the webhook out. Raises ``NotFound`` where the conversation was removed meanwhile.
+    false leaves the webhook out. ``allowed`` raises where whoever calls may not write any more. Raises ``NotFound``
+    where the conversation was removed meanwhile.
     """
     if conversation.opening is not None:
         return conversation
@@ -94,6 +97,7 @@ async def opened(
     noted = {name: value for name, value in fresh.metadata.items() if conversation.metadata.get(name) != value}
 
     def keep(tx: Tx) -> Conversation:
+        allowed(tx)
         current = conversations.get(tx, org, conversation.id, lock=True)
         if current is None:
             raise NotFound("conversation", conversation.id)
@@ -195,15 +199,17 @@ async def _ask(
         if not 200 <= answer.status < 300:
             raise _Unusable(f"it answered with status {answer.status}")
         return _told(json_of(answer))
-    except (Refused, Unreachable, _Unusable) as failure:
+    except (Refused, _Unusable) as failure:
         reason = str(failure)
+    except Unreachable as failure:
+        reason = plainly(failure)
     except ValueError:
         reason = "its answer is not JSON"
     log.warning(
         "the variables webhook told nothing",
         org=org,
         assistant=version.assistant_id,
-        url=shown(opener.url),
+        url=whose(opener.url),
         reason=reason,
     )
     return _Told()
@@ -244,7 +250,7 @@ async def _remembered(ctx: Context, org: str, conversation_id: str, told: _Told)
     try:
         wanted = parse(pairs(told.conversation_query))
     except Malformed as failure:
-        log.warning("a webhook's memory query makes no sense", conversation=conversation_id, reason=str(failure))
+        log.warning("a webhook's memory query makes no sense", conversation=conversation_id, reason=plainly(failure))
         return ""
     asked = dict(pairs(told.insight_query)).get("insight_ids", "")
     insights = tuple(id_ for id_ in asked.split(",") if id_)[:MOST_INSIGHTS]
