@@ -127,3 +127,17 @@ async def test_what_nobody_wants_any_more_is_not_done(database: Database) -> Non
     await keep(database, wanted("a"), wanted("a", kind="other"))
     await database.write(lambda tx: duties.forget(tx, "call", "a"))
     assert [one.kind for one in await take(database)] == ["other"]
+
+
+async def test_each_kind_has_places_of_its_own(database: Database) -> None:
+    def look(tx: Tx, token: str, held: dict[str, int]) -> list[str]:
+        found = duties.take(tx, NOW, database_now(tx), token, LEASE_MS, 2, held)
+        return [f"{one.kind} {one.subject}" for one in found]
+
+    slow = [wanted(str(number), NOW - 100 + number, kind="slow") for number in range(5)]
+    await keep(database, *slow, wanted("b", NOW), wanted("a", NOW - 1), wanted("c", NOW), wanted("late", NOW + 1))
+    assert await database.write(lambda tx: look(tx, "first", {})) == ["slow 0", "slow 1", "call a", "call b"]
+    assert await database.write(lambda tx: look(tx, "second", {"slow": 2, "call": 2})) == []
+    assert await database.write(lambda tx: look(tx, "third", {"slow": 2, "call": 1})) == ["call c"]
+    assert await database.write(lambda tx: look(tx, "fourth", {"slow": 1})) == ["slow 2"]
+    assert await database.write(lambda tx: look(tx, "fifth", {})) == ["slow 3", "slow 4"]

@@ -76,11 +76,16 @@ class Trouble(StrEnum):
 
 
 class ModelFailure(Exception):
-    """A model call failed for good; the message is for a person and holds no key."""
+    """A model call failed for good, after so many attempts; the message is for a person and holds no key.
 
-    def __init__(self, trouble: Trouble, message: str) -> None:
+    It may repeat the provider's words, which may repeat what was said: ``plain`` does not, and is for logs. ``status``
+    is the provider's, 0 where there was none.
+    """
+
+    def __init__(self, trouble: Trouble, message: str, *, attempts: int = 1, status: int = 0) -> None:
         super().__init__(message)
-        self.trouble = trouble
+        self.trouble, self.attempts = trouble, attempts
+        self.plain = f"{trouble.value} (HTTP status {status})" if status else trouble.value
 
 
 class Model(Protocol):

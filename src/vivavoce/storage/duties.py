@@ -3,7 +3,8 @@
 Times are the database's own where leases are concerned; ``due_at`` is the server's clock, as whoever asked meant it.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,21 +59,50 @@ def want(tx: Tx, wanted: Wanted) -> None:
         tx.execute(query.on_conflict_do_update(index_elements=["kind", "subject"], set_=changes))
 
 
+def begin(tx: Tx, wanted: Wanted) -> None:
+    """Keep a duty that comes back by itself, unless there is one of its kind for its subject."""
+    dialect = postgresql if tx.dialect.name == "postgresql" else sqlite
+    new = {"id": wanted.id, "org": wanted.org, "kind": wanted.kind, "subject": wanted.subject}
+    query = dialect.insert(duties).values(**new, due_at=wanted.due_at, body=wanted.body, attempts=0)
+    tx.execute(query.on_conflict_do_nothing(index_elements=["kind", "subject"]))
+
+
 def forget(tx: Tx, kind: str, subject: str) -> None:
     """What nobody wants any more is not done; who is doing it finds out when it is finished."""
     tx.execute(delete(duties).where(duties.c.kind == kind, duties.c.subject == subject))
 
 
-def take(tx: Tx, now: Millis, database_now: Any, token: str, lease_ms: int, most: int) -> tuple[Duty, ...]:
-    """The oldest duties that are due and that nobody does, or whose worker died, leased to the token."""
-    free = or_(duties.c.lease_until.is_(None), duties.c.lease_until < database_now)
-    query = select(duties).where(duties.c.due_at <= now, free).order_by(duties.c.due_at, duties.c.id).limit(most)
-    rows = tx.execute(query.with_for_update(skip_locked=True)).all()
-    if rows:
-        mine = duties.c.id.in_([row.id for row in rows])
-        changes = {"lease_token": token, "lease_until": database_now + lease_ms, "attempts": duties.c.attempts + 1}
-        tx.execute(update(duties).where(mine).values(**changes))
-    return tuple(_duty(row, token) for row in rows)
+def take(
+    tx: Tx,
+    now: Millis,
+    database_now: Any,
+    token: str,
+    lease_ms: int,
+    most: int,
+    held: Mapping[str, int] | None = None,
+) -> tuple[Duty, ...]:
+    """The oldest duties that are due and that nobody does, or whose worker died, leased to the token: at most ``most``
+    of each kind, together with those of it that are ``held`` already."""
+    counts = Counter[str](held)
+    taken: list[Duty] = []
+    while True:
+        full = sorted(kind for kind, count in counts.items() if count >= most)
+        free = or_(duties.c.lease_until.is_(None), duties.c.lease_until < database_now)
+        query = select(duties).where(duties.c.due_at <= now, free, duties.c.kind.not_in(full))
+        query = query.order_by(duties.c.due_at, duties.c.id).limit(most)
+        rows = tx.execute(query.with_for_update(skip_locked=True)).all()
+        mine: list[Row[Any]] = []
+        for row in rows:
+            if counts[row.kind] < most:
+                counts[row.kind] += 1
+                mine.append(row)
+        if mine:
+            changes = {"lease_token": token, "lease_until": database_now + lease_ms, "attempts": duties.c.attempts + 1}
+            tx.execute(update(duties).where(duties.c.id.in_([row.id for row in mine])).values(**changes))
+        taken += [_duty(row, token) for row in mine]
+        # A whole page of what is due may have been of kinds that have no room left: what else is due comes after it.
+        if len(rows) < most:
+            return tuple(taken)
 
 
 def renew(tx: Tx, held: Sequence[Duty], database_now: Any, lease_ms: int) -> None:
