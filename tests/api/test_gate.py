@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -11,8 +11,10 @@ from starlette.types import Message, Receive, Scope, Send
 from structlog.testing import capture_logs
 from tests.support.store import NOW, Hand
 
-from vivavoce.api.gate import Gate
+from vivavoce.api.gate import Gate, _path
 from vivavoce.api.rates import Rates
+from vivavoce.api.scopes import rules
+from vivavoce.core.scope import Scope as KeyScope
 from vivavoce.storage.keys import Key
 
 KEY = Key("k1", "org-a", "laptop", "cret", NOW)
@@ -63,6 +65,7 @@ class World:
 
     application: Application = field(default_factory=Application)
     limit: int = 0
+    scope: KeyScope = KeyScope.ADMIN
     hand: Hand = field(default_factory=Hand)
     asked: list[str] = field(default_factory=list[str])
     chunks: int = 0
@@ -76,7 +79,7 @@ class World:
 
         async def check(secret: str) -> Key | None:
             self.asked.append(secret)
-            return KEY if secret == SECRET else None
+            return replace(KEY, scope=self.scope) if secret == SECRET else None
 
         self.gate = Gate(
             self.application,
@@ -85,6 +88,7 @@ class World:
             render=lambda status, detail, pointer: {"status": status, "detail": detail, "pointer": pointer},
             new_id=new_id,
             max_body=MAX_BODY,
+            rules=rules({"POST /runs": KeyScope.RUN, "POST /search": KeyScope.READ, "GET /keys": KeyScope.ADMIN}),
         )
 
     async def ask(
@@ -95,11 +99,20 @@ class World:
         headers: Mapping[str, str] | None = None,
         secret: str | None = SECRET,
         broken_off: bool = False,
+        method: str = "POST",
+        root: str = "",
     ) -> Answer:
         pieces = list(body) or [b""]
         given = {"authorization": f"Bearer {secret}"} if secret is not None else {}
         raw = [(name.encode(), value.encode("latin-1")) for name, value in (given | dict(headers or {})).items()]
-        scope = {"type": "http", "method": "POST", "path": path, "query_string": query, "headers": raw}
+        scope = {
+            "type": "http",
+            "method": method,
+            "path": root + path,
+            "root_path": root,
+            "query_string": query,
+            "headers": raw,
+        }
         sent: list[Message] = []
 
         async def receive() -> Message:
@@ -291,6 +304,44 @@ async def test_a_nul_in_the_address_is_refused(world: World, path: str, query: b
     answer = await world.ask(path=path, query=query)
     assert (answer.status, answer.json["status"]) == (400, 400)
     assert world.application.seen == []
+
+
+@pytest.mark.parametrize("root", ["", "/v2"])
+@pytest.mark.parametrize(
+    ("method", "path", "least"),
+    [
+        ("GET", "/things", KeyScope.READ),
+        ("HEAD", "/things", KeyScope.READ),
+        ("POST", "/search", KeyScope.READ),
+        ("POST", "/runs", KeyScope.RUN),
+        ("POST", "/things", KeyScope.ADMIN),
+        ("DELETE", "/runs", KeyScope.ADMIN),
+        ("POST", "/runs/", KeyScope.ADMIN),
+        ("GET", "/keys", KeyScope.ADMIN),
+    ],
+)
+async def test_a_key_may_do_what_its_scope_says(root: str, method: str, path: str, least: KeyScope) -> None:
+    for scope in KeyScope:
+        world = World(scope=scope)
+        answer = await world.ask(b"{}", method=method, path=path, root=root)
+        assert answer.status == (200 if scope.allows(least) else 403)
+        assert len(world.application.seen) == (answer.status == 200)
+        if answer.status == 403:
+            assert answer.json["detail"] == f"This key may {scope.told}; this needs a key with the scope {least}."
+            assert world.chunks == 0  # nothing is read of what may not be done
+
+
+async def test_what_may_not_be_done_counts_too() -> None:
+    world = World(limit=1, scope=KeyScope.READ)
+    assert [(await world.ask()).status for _ in range(2)] == [403, 429]
+
+
+async def test_a_path_that_only_begins_like_the_root_is_another() -> None:
+    world = World(scope=KeyScope.RUN)
+    assert (await world.ask(path="/runs", root="")).status == 200
+    scope: dict[str, Any] = {"type": "http", "path": "/runs", "root_path": "/ru"}
+    assert _path(scope) == "/runs"
+    assert _path({**scope, "root_path": "/runs"}) == ""
 
 
 async def test_what_is_no_request_passes(world: World) -> None:

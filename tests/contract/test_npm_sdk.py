@@ -60,7 +60,7 @@ def test_the_javascript_sdk_calls_every_operation(node: str, live_server: Server
     identifier = f"npm-{uuid4().hex[:12]}"
     client.integration_secrets.create(identifier=identifier, type="bearer", token=PROVIDER_KEY)
     connect = [sys.executable, "-c", MAIN, "connect", "github", "--secret", identifier]
-    run([*connect, "--data-dir", str(live_server.data_dir)], environment({}))
+    run(connect, environment(live_server.beside))
     given = {"VIVA_URL": live_server.url, "VIVA_KEY": live_server.key, "VIVA_IMPORT_SECRET": identifier}
     output = run([node, "operations.mjs"], {**os.environ, **given})
     assert output.splitlines()[-1] == "86 operations"

@@ -235,7 +235,7 @@ def ask(client: Telnyx, live_server: Server) -> Ask:
     ctx = cast("Context", SimpleNamespace(new_id=lambda: str(uuid4()), clock=Now()))
 
     async def leave(work: Callable[[Tx], None]) -> None:
-        database = connect(f"sqlite:///{live_server.data_dir / 'viva.db'}")
+        database = connect(live_server.database_url)
         try:
             await database.write(work)
         finally:

@@ -7,10 +7,13 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import select
 from telnyx import BadRequestError, NotFoundError, Telnyx, UnprocessableEntityError
 from tests.support.raw import send, send_json
 from tests.support.routes import is_errors
-from tests.support.server import Server
+from tests.support.server import Server, record
+
+from vivavoce.storage.tables import secrets
 
 PATH = "/v2/integration_secrets"
 VALUE = "sk-3c1e-not-to-be-seen"
@@ -117,5 +120,9 @@ def test_rule_5_17_a_value_is_nowhere_to_be_seen(live_server: Server) -> None:
     listed = send(live_server, "GET", f"{PATH}?page[size]=100")
     assert value not in json.dumps([made.json, listed.json])
     assert value not in live_server.log
+    with record(live_server.data_dir) as database:
+        kept = [repr(tuple(row)) for row in database.execute(select(secrets))]
+    assert kept
+    assert value not in "".join(kept)
     for path in live_server.data_dir.rglob("*"):
         assert path.is_dir() or value.encode() not in path.read_bytes(), path.name

@@ -335,8 +335,10 @@ def test_only_webhooks_can_be_tried(client: Telnyx, tool: SharedToolResponse, as
 
 def connect(server: Server, *options: str) -> subprocess.CompletedProcess[str]:
     """``viva connect`` beside the running server."""
-    command = [sys.executable, "-c", MAIN, "connect", "github", "--data-dir", str(server.data_dir), *options]
-    return subprocess.run(command, env=environment({}), capture_output=True, text=True, check=False, timeout=60)
+    command = [sys.executable, "-c", MAIN, "connect", "github", *options]
+    return subprocess.run(
+        command, env=environment(server.beside), capture_output=True, text=True, check=False, timeout=60
+    )
 
 
 @pytest.mark.operation(

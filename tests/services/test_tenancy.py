@@ -43,6 +43,7 @@ from vivavoce.storage import assistants as stored
 from vivavoce.storage import runs as kept_runs
 from vivavoce.storage.conversations import TalkFilter
 from vivavoce.storage.database import Tx
+from vivavoce.storage.journal import Lease
 from vivavoce.storage.page import Span, Window
 from vivavoce.storage.runs import RunFilter
 from vivavoce.storage.scenarios import ScenarioFilter
@@ -228,7 +229,14 @@ LOOKS: dict[str, Look] = {
     "talks.get_all": lambda ctx, org, of: only(of.chat.conversation.id, talks.get_all(ctx, org, SPAN)),
     "talks.delete": lambda ctx, org, of: talks.delete(ctx, org, of.chat.conversation.id),
 }
-MAKERS = {"components.create", "engines.create", "libraries.create", "runs.start", "scenarios.create"}
+MAKERS = {
+    "components.create",
+    "engines.create",
+    "libraries.create",
+    "runs.start",
+    "runs.trigger_these",
+    "scenarios.create",
+}
 """These make what the others look for; what they refer to: below."""
 PAGES = {"runs.get_page", "runs.trigger_suite", "scenarios.get_page", "scenarios.get_suites"}
 """What is found by names that two organisations can both use: below."""
@@ -363,20 +371,26 @@ async def test_nobody_is_handed_over_to_an_agent_of_others(ctx: Context, number:
     assert list((await cast_of(ctx, theirs.main, ORG)).others) == [ours.agent.id]
 
 
-async def test_a_test_of_an_engine_of_others_reaches_nobody(ctx: Context) -> None:
+@pytest.mark.parametrize("by", ["id", "number"])
+async def test_a_test_of_an_engine_of_others_reaches_nobody(ctx: Context, by: str) -> None:
+    """Nor by a number that the operator mapped to it."""
     ours, theirs = await furnish(ctx, ORG), await furnish(ctx, OTHER)
-    draft = a_scenario(target=ours.prompts.id)
+    ctx = replace(ctx, numbers={"+15550100001": ours.prompts.id})
+    draft = a_scenario(target=ours.prompts.id if by == "id" else "+15550100001")
     scenario = await ctx.database.write(lambda tx: scenarios.create(ctx, tx, OTHER, draft))
     [aimed] = await ctx.database.read(lambda tx: scenarios.aimed(ctx, tx, OTHER, [scenario]))
     assert aimed.target is None
     with pytest.raises(NotFound):
         await ctx.database.write(lambda tx: batches.trigger(ctx, tx, OTHER, ours.prompts.id, None, [scenario.id]))
+    for version_id in (ours.prompts.main.id, theirs.prompts.main.id):
+        with pytest.raises(Rejected, match="no assistant of this server"):
+            await ctx.database.write(lambda tx, id_=version_id: runs.trigger(ctx, tx, OTHER, scenario.id, id_))
     run = await ctx.database.write(lambda tx: runs.trigger(ctx, tx, OTHER, scenario.id, None))
     frozen = await ctx.database.read(lambda tx: kept_runs.get_frozen(tx, run.id))
     assert frozen is not None
     assert frozen.cast is None
     with pytest.raises(lines.Unreachable):
-        await lines.channel(ctx, frozen)
+        await lines.channel(ctx, frozen, Lease(run.id, "token"))
     [record] = await ctx.database.read(lambda tx: runs.recorded(ctx, tx, OTHER, [frozen]))
     assert record.target is None
     assert (await scenarios.get_slice(ctx, ORG, ours.prompts.id, SPAN)).items[0].scenario == ours.scenario

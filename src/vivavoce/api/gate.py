@@ -1,11 +1,11 @@
-"""The gate in front of an API: request id, key, rate limit, size of the body, and nothing unexpected gets out.
+"""The gate in front of an API: request id, key, rate limit, scope, size of the body, and nothing unexpected gets out.
 
 One gate serves every API; how an error is written is the API's own business and is passed in.
 """
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vivavoce.api.rates import Rates
+from vivavoce.api.scopes import Rule, needed
 from vivavoce.core.ids import NewId
 from vivavoce.storage.database import DatabaseAway
 from vivavoce.storage.keys import Key
@@ -42,12 +43,21 @@ class Refusal:
 
 
 class Gate:
-    """ASGI middleware. It leaves ``org``, ``key_id``, ``request_id`` and ``body`` in the request's state."""
+    """ASGI middleware. It leaves ``org``, ``key_id``, ``request_id`` and ``body`` in the request's state. ``rules`` are
+    the API's own about scopes."""
 
     def __init__(
-        self, app: ASGIApp, *, check: Check, rates: Rates, render: Render, new_id: NewId, max_body: int
+        self,
+        app: ASGIApp,
+        *,
+        check: Check,
+        rates: Rates,
+        render: Render,
+        new_id: NewId,
+        max_body: int,
+        rules: Sequence[Rule] = (),
     ) -> None:
-        self._app, self._check, self._rates = app, check, rates
+        self._app, self._check, self._rates, self._rules = app, check, rates, rules
         self._render, self._new_id, self._max_body = render, new_id, max_body
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -100,7 +110,7 @@ class Gate:
                 await self._refuse(Refusal(500, detail, {}), sending)
 
     async def _admit(self, scope: Scope, headers: Headers, extra: dict[str, str]) -> Refusal | None:
-        """Key and rate. The rate's headers go on every answer to a known key."""
+        """Key, rate and scope. The rate's headers go on every answer to a known key."""
         if "\x00" in scope["path"] or b"%00" in scope["query_string"]:
             return Refusal(400, "The address holds a NUL character.", {})
         scheme, _, secret = headers.get("authorization", "").partition(" ")
@@ -115,6 +125,9 @@ class Gate:
             if rate.exceeded:
                 detail = f"More than {rate.limit} requests a minute with this key. Try again in {rate.reset} s."
                 return Refusal(429, detail, {"retry-after": str(rate.reset)})
+        scope_needed = needed(self._rules, scope["method"], _path(scope))
+        if not key.scope.allows(scope_needed):
+            return Refusal(403, f"This key may {key.scope.told}; this needs a key with the scope {scope_needed}.", {})
         return None
 
     async def _read(self, headers: Headers, receive: Receive) -> bytes | Refusal:
@@ -149,6 +162,13 @@ class Gate:
         raw = [(name.encode(), value.encode()) for name, value in headers.items()]
         await send({"type": "http.response.start", "status": refusal.status, "headers": raw})
         await send({"type": "http.response.body", "body": body})
+
+
+def _path(scope: Scope) -> str:
+    """The path below the root at which the API is mounted, as its own routes see it."""
+    path: str = scope["path"]
+    root: str = scope.get("root_path", "")
+    return path.removeprefix(root) if path == root or path.startswith(f"{root}/") else path
 
 
 def _usable(request_id: str | None) -> str | None:

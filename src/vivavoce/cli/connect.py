@@ -13,6 +13,7 @@ def connect(
     secret: Annotated[str, typer.Option(help="The identifier of the integration secret that opens it.")],
     base_url: Annotated[str | None, typer.Option(help="Where it is, when it is not at its usual place.")] = None,
     allow: Annotated[str | None, typer.Option(help="The tools that assistants may have, with commas. [all]")] = None,
+    org: options.Org = options.DEFAULT_ORG,
     data_dir: options.DataDir = None,
     database_url: options.DatabaseUrl = None,
 ) -> None:
@@ -23,15 +24,15 @@ def connect(
     from vivavoce.app import sources
     from vivavoce.services import integrations
     from vivavoce.services.errors import NotFound, Rejected
-    from vivavoce.services.keys import ORG
 
     names = None if allow is None else [name.strip() for name in allow.split(",") if name.strip()]
 
     async def work(opened: Any) -> None:
         clock, new_id = sources()
+        whose = await options.found(opened, org)
         try:
             made = await integrations.connect(
-                opened, clock, new_id, ORG, integration, secret=secret, base_url=base_url, allowed=names
+                opened, clock, new_id, whose.id, integration, secret=secret, base_url=base_url, allowed=names
             )
         except (NotFound, Rejected) as failure:
             typer.echo(str(failure), err=True)

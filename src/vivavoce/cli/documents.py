@@ -25,6 +25,7 @@ def _fail(message: object) -> NoReturn:
 def add(
     bucket: Bucket,
     files: Annotated[list[Path], typer.Argument(help="Text, Markdown and HTML files.")],
+    org: options.Org = options.DEFAULT_ORG,
     data_dir: options.DataDir = None,
     database_url: options.DatabaseUrl = None,
 ) -> None:
@@ -36,10 +37,10 @@ def add(
     from vivavoce.core.model import ModelFailure
     from vivavoce.services import documents
     from vivavoce.services.errors import Rejected
-    from vivavoce.services.keys import ORG
 
     async def work(opened: Any) -> None:
         clock, new_id = sources()
+        whose = await options.found(opened, org)
         async with _embedding(data_dir=data_dir, database_url=database_url) as embeds:
             for path in files:
                 try:
@@ -47,7 +48,7 @@ def add(
                 except OSError as failure:
                     _fail(f"{path}: {failure.strerror}")
                 try:
-                    made = await documents.add(opened, clock, new_id, ORG, bucket, path.name, data, embeds)
+                    made = await documents.add(opened, clock, new_id, whose.id, bucket, path.name, data, embeds)
                 except (Rejected, ModelFailure) as failure:
                     _fail(failure)
                 typer.echo(f"{path.name}: {'added' if made else 'there already'}")
@@ -58,6 +59,7 @@ def add(
 @app.command("list")
 def get_all(
     bucket: Annotated[str | None, typer.Argument(help="Only of this bucket.")] = None,
+    org: options.Org = options.DEFAULT_ORG,
     data_dir: options.DataDir = None,
     database_url: options.DatabaseUrl = None,
     as_json: Json = False,
@@ -67,12 +69,12 @@ def get_all(
     Example: viva documents list manuals
     """
     from vivavoce.services import documents
-    from vivavoce.services.keys import ORG
 
     model = options.settings(data_dir=data_dir, database_url=database_url).embedding_model
 
     async def work(opened: Any) -> None:
-        for one in await documents.get_all(opened, ORG, bucket, model):
+        whose = await options.found(opened, org)
+        for one in await documents.get_all(opened, whose.id, bucket, model):
             document = one.document
             if as_json:
                 row = {"bucket": document.bucket, "name": document.name, "passages": one.passages}
@@ -88,6 +90,7 @@ def get_all(
 def remove(
     bucket: Bucket,
     names: Annotated[list[str], typer.Argument(help="The names that `viva documents list` shows.")],
+    org: options.Org = options.DEFAULT_ORG,
     data_dir: options.DataDir = None,
     database_url: options.DatabaseUrl = None,
 ) -> None:
@@ -97,12 +100,12 @@ def remove(
     """
     from vivavoce.services import documents
     from vivavoce.services.errors import NotFound
-    from vivavoce.services.keys import ORG
 
     async def work(opened: Any) -> None:
+        whose = await options.found(opened, org)
         for name in names:
             try:
-                await documents.remove(opened, ORG, bucket, name)
+                await documents.remove(opened, whose.id, bucket, name)
             except NotFound:
                 _fail(f"There is no document {name!r} in {bucket!r}.")
             typer.echo(f"Removed {name}.")
@@ -111,21 +114,25 @@ def remove(
 
 
 @app.command("embed")
-def embed(data_dir: options.DataDir = None, database_url: options.DatabaseUrl = None) -> None:
+def embed(
+    org: options.Org = options.DEFAULT_ORG,
+    data_dir: options.DataDir = None,
+    database_url: options.DatabaseUrl = None,
+) -> None:
     """Have the model that VIVA_EMBEDDING_MODEL names embed what it has not embedded yet.
 
     Example: VIVA_EMBEDDING_MODEL=openai/text-embedding-3-small viva documents embed
     """
     from vivavoce.core.model import ModelFailure
     from vivavoce.services import documents
-    from vivavoce.services.keys import ORG
 
     async def work(opened: Any) -> None:
+        whose = await options.found(opened, org)
         async with _embedding(data_dir=data_dir, database_url=database_url) as embeds:
             if embeds is None:
                 _fail("VIVA_EMBEDDING_MODEL is not set.")
             try:
-                done = await documents.embed(opened, ORG, embeds)
+                done = await documents.embed(opened, whose.id, embeds)
             except ModelFailure as failure:
                 _fail(failure)
             typer.echo(f"{done} passages were embedded.")

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from vivavoce.cli import options
+from vivavoce.core.scope import Scope
 
 app = typer.Typer(help="API keys: create, list, revoke; and the key of outgoing webhooks.", no_args_is_help=True)
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -40,42 +41,66 @@ def with_database(work: Callable[[Any], Awaitable[None]], *, new: bool = False, 
 @app.command("create")
 def create(
     name: Annotated[str, typer.Argument(help="What the key is for.")],
+    org: options.Org = options.DEFAULT_ORG,
+    scope: Annotated[
+        Scope, typer.Option(help="read: look at things; run: also run tests and talk; admin: everything.")
+    ] = Scope.ADMIN,
     data_dir: options.DataDir = None,
     database_url: options.DatabaseUrl = None,
     as_json: Json = False,
 ) -> None:
     """Make a key and print it, once.
 
-    Example: viva keys create ci
+    Example: viva keys create ci --scope run
     """
     from vivavoce.app import sources
     from vivavoce.services import keys
+    from vivavoce.services.errors import NotFound, Rejected
 
     async def work(opened: Any) -> None:
         clock, new_id = sources()
-        key, secret = await keys.create(opened, clock, new_id, secrets.token_urlsafe, name)
-        typer.echo(json.dumps({"id": key.id, "name": key.name, "key": secret}) if as_json else secret)
+        whose = await options.found(opened, org)
+        try:
+            key, secret = await keys.create(
+                opened, clock, new_id, secrets.token_urlsafe, name, org=whose.id, scope=scope
+            )
+        except (NotFound, Rejected) as failure:
+            typer.echo(str(failure), err=True)
+            raise typer.Exit(2) from failure
+        row = {"id": key.id, "name": key.name, "org": whose.name, "scope": key.scope.value, "key": secret}
+        typer.echo(json.dumps(row) if as_json else secret)
 
     with_database(work, new=True, data_dir=data_dir, database_url=database_url)
 
 
 @app.command("list")
-def get_all(data_dir: options.DataDir = None, database_url: options.DatabaseUrl = None, as_json: Json = False) -> None:
+def get_all(
+    org: Annotated[str | None, typer.Option("--org", help="Only of this organisation.")] = None,
+    data_dir: options.DataDir = None,
+    database_url: options.DatabaseUrl = None,
+    as_json: Json = False,
+) -> None:
     """List keys; the keys themselves are not stored and cannot be shown.
 
     Example: viva keys list
     """
-    from vivavoce.services import keys
+    from vivavoce.services import keys, orgs
 
     async def work(opened: Any) -> None:
+        only = None if org is None else await options.found(opened, org)
+        names = {one.id: one.name for one in await orgs.get_all(opened)}
         for key in await keys.get_all(opened):
+            if only is not None and key.org != only.id:
+                continue
+            whose = names.get(key.org, key.org)
             made = datetime.fromtimestamp(key.created_at / 1000, UTC).isoformat(timespec="seconds")
             if as_json:
-                row = {"id": key.id, "name": key.name, "hint": key.hint, "created_at": made}
+                row = {"id": key.id, "name": key.name, "org": whose, "scope": key.scope.value}
+                row |= {"hint": key.hint, "created_at": made}
                 typer.echo(json.dumps({**row, "revoked": key.revoked_at is not None}))
             else:
                 state = "revoked" if key.revoked_at else "active"
-                typer.echo(f"{key.id}  …{key.hint}  {made}  {state:8}  {key.name}")
+                typer.echo(f"{key.id}  …{key.hint}  {made}  {state:8}  {key.scope:5}  {whose}  {key.name}")
 
     with_database(work, data_dir=data_dir, database_url=database_url)
 

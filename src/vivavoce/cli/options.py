@@ -7,6 +7,8 @@ from typing import Annotated, Any
 import typer
 
 DataDir = Annotated[Path | None, typer.Option(help="Where the SQLite files live. [VIVA_DATA_DIR, default: data]")]
+Org = Annotated[str, typer.Option("--org", help="The organisation, by its name or id.")]
+DEFAULT_ORG = "default"
 DatabaseUrl = Annotated[str | None, typer.Option(help="A PostgreSQL address instead of SQLite. [VIVA_DATABASE_URL]")]
 
 
@@ -29,3 +31,15 @@ def settings(**given: Any) -> Any:
             place = f" ({'.'.join(inner)})" if inner else ""
             typer.echo(f"VIVA_{name.upper()}{place}: {error['msg']}", err=True)
     raise typer.Exit(2)
+
+
+async def found(opened: Any, org: str) -> Any:
+    """The organisation with this name or id. One that is not there ends the command with code 2."""
+    from vivavoce.services import orgs
+    from vivavoce.services.errors import NotFound
+
+    try:
+        return await orgs.resolve(opened, org)
+    except NotFound as failure:
+        typer.echo(f"There is no organisation {org!r}. `viva orgs list` shows them.", err=True)
+        raise typer.Exit(2) from failure

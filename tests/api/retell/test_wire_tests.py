@@ -409,6 +409,15 @@ def test_section_3_4_a_loop_is_told_as_the_service_tells_it() -> None:
     assert answer["transcript_snapshot"]["endReason"] == "loop"
 
 
+def test_a_cancelled_run_is_an_error_with_its_reason() -> None:
+    unexamined = tuple(Verdict(one.name, Decision.INCONCLUSIVE, "not examined", "nobody") for one in SCENARIO.criteria)
+    given: dict[str, Any] = {"status": Status.ERROR, "ending": Ending.CANCELLED, "verdicts": unexamined}
+    stopped = told(record(*TALK, over(Ending.CANCELLED), **given, reason="cancelled: wrong version"))
+    assert (stopped["status"], stopped["result_explanation"]) == ("error", "cancelled: wrong version")
+    assert stopped["transcript_snapshot"]["endReason"] == "cancelled"
+    assert told(record(**given, reason="cancelled: late"))["transcript_snapshot"] is None
+
+
 def test_verdicts_that_are_of_other_criteria_are_left_out() -> None:
     assert told(record(verdicts=(UNMET, MET)))["metric_results"] == []
 

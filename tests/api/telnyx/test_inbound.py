@@ -13,11 +13,12 @@ from vivavoce.api.telnyx import inbound
 from vivavoce.core.mind import Mind
 from vivavoce.core.text import Text, TextStatus
 from vivavoce.outbound.signing import Signer
-from vivavoce.services import assistants, messaging
+from vivavoce.services import assistants, incoming, messaging
 from vivavoce.services.context import Context
 from vivavoce.services.messaging import Wish
 from vivavoce.storage import keys
 from vivavoce.storage.keys import Key
+from vivavoce.storage.orgs import DEFAULT
 from vivavoce.storage.page import Window
 from vivavoce.storage.texts import TextFilter
 
@@ -117,12 +118,24 @@ async def test_what_is_no_message_is_refused(served: Served, body: Any) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [event("message.sent"), event("call.initiated"), {}, [], event(to=[{"phone_number": "+15550109999"}])],
+    [event("message.sent"), event("call.initiated"), {}, []],
 )
 async def test_what_is_of_no_interest_is_taken_and_forgotten(served: Served, body: Any) -> None:
     ctx, client = served
     assert (await post(client, body)).status_code == 200
     assert await kept(ctx) == []
+
+
+async def test_what_comes_for_a_number_of_nobody_is_shown_to_the_operator(served: Served) -> None:
+    ctx, client = served
+    body = event(to=[{"phone_number": "+15550109999"}])
+    for _ in range(2):
+        assert (await post(client, body)).status_code == 200
+    assert await kept(ctx) == []
+    page = await messaging.get_page(ctx, DEFAULT, TextFilter(), Window())
+    assert [(text.recipient, text.status, text.reason) for text in page.items] == [
+        ("+15550109999", TextStatus.FAILED, incoming.NOBODY)
+    ]
 
 
 async def test_of_several_recipients_the_one_that_is_ours_counts(served: Served) -> None:

@@ -11,7 +11,7 @@ from vivavoce.api.telnyx.wire.runs import RunTrigger, dump_run, status_filter, w
 from vivavoce.core.event import Ending
 from vivavoce.core.run import Run
 from vivavoce.core.status import Status
-from vivavoce.core.verdict import Decision, Fault, Quote, Verdict
+from vivavoce.core.verdict import Decision, Fault, Quote, Verdict, unexamined
 
 RUN = Run(
     id="run",
@@ -34,6 +34,17 @@ RUN = Run(
     ),
     story="00:00 began",
 )
+
+
+def test_a_cancelled_run_is_an_error_with_its_reason():
+    verdicts = unexamined(RUN.criteria, Ending.CANCELLED)
+    reason = "cancelled: wrong version"
+    run = replace(
+        RUN, status=Status.ERROR, ending=Ending.CANCELLED, fault=Fault.NOBODY, reason=reason, verdicts=verdicts
+    )
+    wire = dump_run(run)
+    assert (wire["status"], wire["reason"], wire["ending"], wire["fault"]) == ("error", reason, "cancelled", "nobody")
+    assert {(one["status"], one["reason"]) for one in wire["detail_status"]} == {("error", "not examined: cancelled")}
 
 
 def test_a_finished_run():
@@ -122,3 +133,7 @@ def test_the_trigger():
     for wrong in ({"destination_version_id": None}, {"destination_version_id": "\x00"}):
         with pytest.raises(ValidationError):
             RunTrigger.model_validate(wrong)
+
+
+def test_it_says_who_triggered_it():
+    assert dump_run(replace(RUN, trigger="cron"))["triggered_by"] == "cron"

@@ -2,14 +2,13 @@
 (contract, sections 7.3 and 7.4), with the vendor's Python SDK over a live server."""
 
 import asyncio
-import contextlib
 import json
-import sqlite3
 from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from sqlalchemy import text
 from tests.support.mcp_server import serving_mcp
 from tests.support.retell_every_case import CASES, SWAP, SWAP_FAILS, Case, sandbox
 from tests.support.retell_every_node import (
@@ -26,7 +25,7 @@ from tests.support.retell_every_node import (
 )
 from tests.support.retell_scenes import END, llm, shop
 from tests.support.retell_sdk import connected, define, engine_of, run_all
-from tests.support.server import Server, serving
+from tests.support.server import Server, record, serving
 
 Event = dict[str, Any]
 
@@ -53,8 +52,8 @@ def client(live_server: Server) -> Iterator[Any]:
 def events_of(data_dir: Path, run: Any) -> list[Event]:
     """What the server recorded of a run."""
     query = "SELECT replace(r.id, '-', ''), e.body FROM runs r JOIN events e USING (conversation_id) ORDER BY e.turn"
-    with contextlib.closing(sqlite3.connect(data_dir / "viva.db", timeout=30)) as database:
-        rows = database.execute(query).fetchall()
+    with record(data_dir) as database:
+        rows = database.execute(text(query)).all()
     return [json.loads(body) for id_, body in rows if f"test_job_{id_}" == run.test_case_job_id]
 
 

@@ -47,7 +47,7 @@ class Strangers:
 @pytest.fixture(scope="module")
 def strangers(wild_server: Server) -> Iterator[Strangers]:
     async def adopt() -> None:
-        database = connect(f"sqlite:///{wild_server.data_dir / 'viva.db'}")
+        database = connect(wild_server.database_url)
         try:
             await database.write(lambda tx: keys.add(tx, Key("strangers", "strangers", "theirs", "", 0), SECRET))
         finally:

@@ -20,7 +20,6 @@ from vivavoce.api.retell import (
     surroundings,
     tests,
 )
-from vivavoce.api.retell.deps import Submit
 from vivavoce.api.retell.errors import RESPONSES, Refused, body, render, validation_message
 from vivavoce.services.context import Context
 from vivavoce.services.errors import Broken, Busy, NotFound, Rejected
@@ -31,7 +30,7 @@ __all__ = ["application", "render"]
 ROUTES = (tests, llms, flows, components, agents, chats, playground, knowledge, mcp_tools, surroundings)
 
 
-def application(context: Context, submit: Submit) -> FastAPI:
+def application(context: Context) -> FastAPI:
     """The API, whose paths begin at the root."""
     app = FastAPI(
         title="Viva Voce: Retell testing API",
@@ -42,7 +41,7 @@ def application(context: Context, submit: Submit) -> FastAPI:
         redirect_slashes=False,
         separate_input_output_schemas=False,
     )
-    app.state.context, app.state.submit = context, submit
+    app.state.context = context
     for module in ROUTES:
         app.include_router(module.router)
 

@@ -58,6 +58,7 @@ _DESCRIPTIONS: dict[int, str] = {
     400: "The request has the wrong shape, or makes no sense here.",
     401: "The key is missing or unknown.",
     402: "Never answered by this server.",
+    403: "The scope of the key does not allow this.",
     404: "There is no such thing.",
     405: "This path does not know that method.",
     408: "The body did not come in time.",

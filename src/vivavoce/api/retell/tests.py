@@ -1,6 +1,6 @@
 """Test case definitions, batches and runs (contract, section 2)."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import JSONResponse, Response
 
-from vivavoce.api.retell.deps import Ctx, Hand, Id, Org
+from vivavoce.api.retell.deps import Ctx, Id, Org
 from vivavoce.api.retell.errors import Refused
 from vivavoce.api.retell.wire.batches import BatchCreate, dump_batch, dump_standing
 from vivavoce.api.retell.wire.ids import read
@@ -30,9 +30,7 @@ from vivavoce.api.retell.wire.scenarios import (
     wanted_number,
 )
 from vivavoce.core.batch import Batch
-from vivavoce.core.run import Run
 from vivavoce.core.scenario import Medium
-from vivavoce.engine.leases import Job
 from vivavoce.services import batches, engines, runs, scenarios
 from vivavoce.services.context import Context
 from vivavoce.services.errors import NotFound
@@ -187,18 +185,18 @@ def _dump(aimed: Aimed) -> dict[str, Any]:
 
 
 @router.post("/create-batch-test", status_code=201)
-async def create_batch(ctx: Ctx, org: Org, hand: Hand, body: BatchCreate) -> JSONResponse:
+async def create_batch(ctx: Ctx, org: Org, body: BatchCreate) -> JSONResponse:
     """Run definitions against one version of an engine; answers at once."""
     engine = body.response_engine
     ids = [read("test_case", text) for text in body.test_case_definition_ids]
     names = dict(zip(ids, body.test_case_definition_ids, strict=True))
 
-    def work(tx: Tx) -> tuple[Batch, Sequence[Run]]:
+    def work(tx: Tx) -> Batch:
         _known(tx, org, engine)
-        return batches.trigger(ctx, tx, org, engine_id(engine.type, named_id(engine)), engine.version, ids)
+        return batches.trigger(ctx, tx, org, engine_id(engine.type, named_id(engine)), engine.version, ids)[0]
 
     try:
-        batch, made = await ctx.database.write(work)
+        batch = await ctx.database.write(work)
     except NotFound as failure:
         raise _no_engine(engine) from failure
     except batches.Unknown as failure:
@@ -208,7 +206,7 @@ async def create_batch(ctx: Ctx, org: Org, hand: Hand, body: BatchCreate) -> JSO
     except batches.Elsewhere as failure:
         said = f"Test case definition {names[failure.id]} is of another response engine than {named_id(engine)!r}."
         raise Refused(400, said) from failure
-    hand([Job(run.id, 1) for run in made])
+    ctx.wake()
     return JSONResponse(dump_batch(batch, engine.type), 201)
 
 

@@ -31,7 +31,6 @@ from vivavoce.api.telnyx import (
     tags,
     tests,
 )
-from vivavoce.api.telnyx.deps import Submit
 from vivavoce.api.telnyx.errors import RESPONSES, Problem, Refused, errors_body, fallback, problem, validation_body
 from vivavoce.api.telnyx.wire.secrets import refusal
 from vivavoce.services.context import Context
@@ -68,7 +67,7 @@ def render(status: int, detail: str, pointer: str | None) -> Mapping[str, Any]:
     return errors_body(problem(status, detail, pointer=pointer))
 
 
-def application(context: Context, submit: Submit) -> FastAPI:
+def application(context: Context) -> FastAPI:
     """The API under its own root; mounted at ``/v2``."""
     app = FastAPI(
         title="Viva Voce: Telnyx AI Assistants API",
@@ -79,7 +78,7 @@ def application(context: Context, submit: Submit) -> FastAPI:
         redirect_slashes=False,
         separate_input_output_schemas=False,
     )
-    app.state.context, app.state.submit = context, submit
+    app.state.context = context
     for module in ROUTES:
         app.include_router(module.router)
 

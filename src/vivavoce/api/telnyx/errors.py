@@ -177,7 +177,7 @@ class ValidationBody(BaseModel, frozen=True):
 _DESCRIPTIONS: dict[int, str] = {
     400: "The request makes no sense here, such as a second tool of a kind that may exist once.",
     401: "The key is missing or unknown.",
-    403: "The key may not do this.",
+    403: "The scope of the key does not allow this.",
     404: "There is no such thing.",
     405: "This path does not know that method.",
     408: "The body did not come in time.",

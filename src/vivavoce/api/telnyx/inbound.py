@@ -21,6 +21,7 @@ from vivavoce.outbound.signing import signed
 from vivavoce.services import incoming
 from vivavoce.services.context import Context
 from vivavoce.services.incoming import Arrival
+from vivavoce.storage.orgs import DEFAULT
 
 MAX_BODY = 256 * 1024
 _BODY_S = 10.0
@@ -88,6 +89,8 @@ async def _received(context: Context, payload: Mapping[str, Any]) -> Response:
             await incoming.receive(context, org, arrival)
             return Response(status_code=200)
     log.warning("a text message came for a number that nobody here has", numbers=recipients)
+    # The operator finds it in the inbox, with the reason why it was not answered.
+    await incoming.receive(context, DEFAULT, Arrival(sender, recipients[0], words, id_))
     return Response(status_code=200)
 
 

@@ -1,18 +1,16 @@
 """Tests, their runs, and suites (contract, sections 5.9 to 5.11)."""
 
-from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import JSONResponse, Response
 
 from vivavoce.api.idempotency import once
-from vivavoce.api.telnyx.deps import Ctx, Hand, Id, Org, Paged
+from vivavoce.api.telnyx.deps import Ctx, Id, Org, Paged
 from vivavoce.api.telnyx.wire.paging import paged
 from vivavoce.api.telnyx.wire.runs import RunTrigger, dump_run, status_filter, wanted_version
 from vivavoce.api.telnyx.wire.scenarios import TestCreate, TestUpdate, change_scenario, dump_scenario, to_scenario
 from vivavoce.core.run import Run
-from vivavoce.engine.leases import Job
 from vivavoce.services import runs, scenarios
 from vivavoce.storage.database import Tx
 from vivavoce.storage.runs import RunFilter
@@ -25,10 +23,6 @@ Filter = Annotated[str | None, Query(max_length=2048)]
 Suite = Annotated[str, Path(max_length=256)]
 
 
-def _jobs(made: Sequence[Run]) -> list[Job]:
-    return [Job(run.id, 1) for run in made]
-
-
 @router.get("/ai/assistants/tests/test-suites")
 async def get_suites(ctx: Ctx, org: Org) -> JSONResponse:
     """The names of all suites."""
@@ -37,7 +31,7 @@ async def get_suites(ctx: Ctx, org: Org) -> JSONResponse:
 
 @router.post("/ai/assistants/tests/test-suites/{suite_name:path}/runs", status_code=201)
 async def trigger_suite(
-    request: Request, ctx: Ctx, org: Org, hand: Hand, suite_name: Suite, body: RunTrigger | None = None
+    request: Request, ctx: Ctx, org: Org, suite_name: Suite, body: RunTrigger | None = None
 ) -> Response:
     """Run every test of a suite; answers at once with the pending runs."""
     made: list[Run] = []
@@ -47,7 +41,7 @@ async def trigger_suite(
         return [dump_run(run) for run in made]
 
     answer = await once(request, ctx, 201, work)
-    hand(_jobs(made))
+    ctx.wake()
     return answer
 
 
@@ -113,9 +107,7 @@ async def delete(ctx: Ctx, org: Org, test_id: Id) -> Response:
 
 
 @router.post("/ai/assistants/tests/{test_id}/runs", status_code=201)
-async def trigger(
-    request: Request, ctx: Ctx, org: Org, hand: Hand, test_id: Id, body: RunTrigger | None = None
-) -> Response:
+async def trigger(request: Request, ctx: Ctx, org: Org, test_id: Id, body: RunTrigger | None = None) -> Response:
     """Run a test; answers at once with the pending run."""
     made: list[Run] = []
 
@@ -124,7 +116,7 @@ async def trigger(
         return dump_run(made[0])
 
     answer = await once(request, ctx, 201, work)
-    hand(_jobs(made))
+    ctx.wake()
     return answer
 
 

@@ -9,12 +9,13 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from vivavoce import __version__
-from vivavoce.api.viva import inbox
+from vivavoce.api.viva import batches, events, inbox, keys, runs, schedules, webhooks, workers
 from vivavoce.api.viva.errors import RESPONSES, error_body, validation_body
 from vivavoce.services.context import Context
 from vivavoce.services.errors import Broken, Busy, NotFound, Rejected
+from vivavoce.services.keys import LastKey
 
-_STATUSES: Mapping[type[Exception], int] = {NotFound: 404, Rejected: 400, Busy: 409, Broken: 503}
+_STATUSES: Mapping[type[Exception], int] = {NotFound: 404, Rejected: 400, Busy: 409, LastKey: 409, Broken: 503}
 
 
 def render(status: int, detail: str, pointer: str | None) -> Mapping[str, Any]:
@@ -34,6 +35,13 @@ def application(context: Context) -> FastAPI:
     )
     app.state.context = context
     app.include_router(inbox.router)
+    app.include_router(runs.router)
+    app.include_router(batches.router)
+    app.include_router(keys.router)
+    app.include_router(schedules.router)
+    app.include_router(events.router)
+    app.include_router(webhooks.router)
+    app.include_router(workers.router)
 
     async def invalid(_request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)

@@ -35,8 +35,10 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
     for status, description in {
         400: "The request cannot be done.",
         401: "The key is missing or unknown.",
+        403: "The scope of the key does not allow this.",
         404: "There is no such thing.",
         405: "This path does not know that method.",
+        409: "It stands in the way of something else.",
         413: "The body is too large.",
         422: "The request has the wrong shape.",
         429: "Too many requests.",

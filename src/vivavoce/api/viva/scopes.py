@@ -1,0 +1,20 @@
+"""The operations of this API that need another scope than their method says."""
+
+from vivavoce.api.scopes import rules
+from vivavoce.core.scope import Scope
+
+RULES = rules(
+    {
+        "GET /keys": Scope.ADMIN,
+        "GET /limits": Scope.ADMIN,
+        "GET /workers": Scope.ADMIN,
+        "GET /webhooks": Scope.ADMIN,
+        "GET /webhooks/{hook_id}": Scope.ADMIN,
+        "POST /batches": Scope.RUN,
+        "POST /batches/{batch_id}/cancel": Scope.RUN,
+        "POST /inbox": Scope.RUN,
+        "POST /runs/{run_id}/cancel": Scope.RUN,
+        "POST /schedules/{schedule_id}/fire": Scope.RUN,
+        "POST /suites/{name:path}/cancel": Scope.RUN,
+    }
+)
