@@ -13,17 +13,19 @@ RUN := $(VENV)/.run
 DEV := $(VENV)/.dev
 # Releases of SDKs that cannot be installed beside newer ones.
 OLDER := $(VENV)/older
+SAID_ALREADY := contract/test_npm_sdk.py contract/retell/test_older_sdk.py e2e/test_demo.py e2e/test_limits.py \
+	e2e/test_workers.py e2e/test_chaos.py
 PURE := */vivavoce/core/*,*/vivavoce/assistant/*,*/vivavoce/examination/*
 
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 # The tests start many servers; each would compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test check format bench lock clean
+.PHONY: help demo test test-postgresql check format bench lists chaos lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-8s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-17s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(RUN) ## everything in one go: a sample assistant, its suite, the verdicts (ARGS="..." goes to viva demo)
 	$(BIN)/viva demo $(ARGS)
@@ -31,6 +33,12 @@ demo: $(RUN) ## everything in one go: a sample assistant, its suite, the verdict
 test: $(DEV) ## every test, with core, assistant and examination covered to the last branch
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope -rs --cov --cov-report=
 	$(BIN)/coverage report --include='$(PURE)' --show-missing --skip-covered --fail-under=100
+
+# What starts servers runs on SQLite above, and once more here. Left out is what `test` has on PostgreSQL already, and
+# what says the same of another client.
+test-postgresql: $(DEV) ## the tests that start servers once more, with their servers on PostgreSQL
+	VIVA_TEST_SERVE=postgresql $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope -rs tests/contract tests/e2e \
+		$(addprefix --ignore=tests/,$(SAID_ALREADY))
 
 check: $(DEV) ## lint, format, types, import arrows, locks
 	$(BIN)/ruff check .
@@ -47,6 +55,12 @@ format: $(DEV) ## let ruff put the code in order
 bench: $(DEV) ## the measurements (ARGS="..." goes to bench/conversations.py)
 	$(BIN)/python -m bench.conversations $(ARGS)
 
+chaos: $(DEV) ## two minutes of kills, cuts and a failing provider (ARGS="..." goes to tests/chaos)
+	$(BIN)/python -m tests.chaos $(ARGS)
+
+lists: $(DEV) ## how long lists take with a million runs stored (ARGS="..." goes to bench/lists.py)
+	$(BIN)/python -m bench.lists $(ARGS)
+
 # Versions that still fit are kept; `make lock UPGRADE=--upgrade` takes newer ones. A release has to be a week old:
 # that is how long a stolen account usually stays unnoticed.
 WEEK_AGO = $$($(PYTHON) -c 'import datetime as d; print((d.datetime.now(d.timezone.utc) - d.timedelta(days=7)).date())')
@@ -56,8 +70,9 @@ COMPILE = $(BIN)/uv pip compile --quiet --no-header --universal --python-version
 lock: $(DEV) ## write requirements/*.txt and the npm lock anew
 	$(COMPILE) pyproject.toml -o requirements/run.txt
 	$(COMPILE) pyproject.toml -c requirements/run.txt --extra providers -o requirements/providers.txt
+	$(COMPILE) pyproject.toml -c requirements/run.txt --extra telemetry -o requirements/telemetry.txt
 	$(COMPILE) --group build -c requirements/run.txt -o requirements/build.txt
-	$(COMPILE) pyproject.toml --group dev -c requirements/run.txt -c requirements/build.txt -c requirements/providers.txt \
+	$(COMPILE) pyproject.toml --group dev -c requirements/run.txt -c requirements/build.txt -c requirements/providers.txt -c requirements/telemetry.txt \
 		-o requirements/dev.txt
 	$(COMPILE) --group older --no-deps -o requirements/older.txt
 	if command -v npm >/dev/null; then cd tests/npm && npm install --package-lock-only --ignore-scripts; fi

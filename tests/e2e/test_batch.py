@@ -4,14 +4,14 @@ Counts only ever grow, also across the death of the server, and every run comes 
 """
 
 import asyncio
-import contextlib
-import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import text
 from tests.support.driving import Driver, driving
 from tests.support.endpoint import serve
+from tests.support.server import record
 
 MANY = 1000
 AT_ONCE = 50
@@ -84,8 +84,8 @@ async def test_a_batch_of_1000_completes_and_survives_kill_9(tmp_path: Path) -> 
             runs = await driver.get(f"/list-test-runs/{batch['test_case_batch_job_id']}")
     assert [last[name] for name in COUNTS] == [MANY - MANY // 10, MANY // 10, 0]
     assert [run["test_case_definition_id"] for run in runs] == ids
-    with contextlib.closing(sqlite3.connect(tmp_path / "viva.db")) as database:
-        [settled] = database.execute("SELECT count(*) FROM runs WHERE completed_at IS NOT NULL").fetchone()
-        [turns] = database.execute("SELECT count(*) FROM events").fetchone()
+    with record(tmp_path) as database:
+        settled = database.execute(text("SELECT count(*) FROM runs WHERE completed_at IS NOT NULL")).scalar_one()
+        turns = database.execute(text("SELECT count(*) FROM events")).scalar_one()
     assert settled == MANY
     assert endpoint.total < turns + 3 * MANY  # what was recorded was not asked for again

@@ -5,15 +5,15 @@ its own answer is not. Nine runs stand at different places when the server is ki
 """
 
 import asyncio
-import contextlib
 import json
-import sqlite3
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from sqlalchemy import text
 from tests.support.driving import ASSISTANTS, TESTS, Driver, driving
 from tests.support.endpoint import Json
+from tests.support.server import ON_POSTGRESQL, record
 from tests.support.stage import Asked, Stage, order_tool, staged
 
 ROLES = ["tester", "assistant", "tool", "assistant", "tester", "assistant", "tester", "judge"]
@@ -60,7 +60,7 @@ async def create(driver: Driver, stage: Stage, tags: Sequence[str], *, greeting:
                 "name": each,
                 "destination": assistant["id"],
                 "instructions": f"You wait for order A-1001. {each}.",
-                "rubric": [{"name": name, "criteria": text} for name, text in RUBRIC.items()],
+                "rubric": [{"name": name, "criteria": criteria} for name, criteria in RUBRIC.items()],
                 "test_suite": "crash",
             },
         )
@@ -72,18 +72,29 @@ async def trigger(driver: Driver, tests: Mapping[str, Json], tags: Sequence[str]
     return {each: await driver.post(f"{TESTS}/{tests[each]['test_id']}/runs") for each in tags}
 
 
-@contextlib.contextmanager
-def opened(data_dir: Path, name: str = "viva.db") -> Generator[sqlite3.Connection]:
-    """The database beside the server that uses it, or after it has died."""
-    with contextlib.closing(sqlite3.connect(data_dir / name, timeout=30, isolation_level=None)) as connection:
-        yield connection
-
-
 def journal(data_dir: Path, run: Json) -> list[str]:
     """Every recorded event of a run, as it is written."""
-    with opened(data_dir) as database:
-        query = "SELECT body FROM events WHERE conversation_id = ? ORDER BY turn"
-        return [body for (body,) in database.execute(query, (run["conversation_id"],))]
+    with record(data_dir) as database:
+        query = text("SELECT body FROM events WHERE conversation_id = :id ORDER BY turn")
+        return list(database.execute(query, {"id": run["conversation_id"]}).scalars())
+
+
+def refuse_the_end(data_dir: Path, test_id: str) -> None:
+    """No run of this test can be settled until this is taken back."""
+    event = "CREATE TRIGGER not_yet BEFORE UPDATE OF completed_at ON runs FOR EACH ROW"
+    when = f"NEW.scenario_id = '{test_id}' AND NEW.completed_at IS NOT NULL"
+    with record(data_dir) as database:
+        if ON_POSTGRESQL:
+            body = "CREATE FUNCTION not_yet() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE ''not yet''; END'"
+            database.execute(text(body))
+            database.execute(text(f"{event} WHEN ({when}) EXECUTE FUNCTION not_yet()"))
+        else:
+            database.execute(text(f"{event} WHEN {when} BEGIN SELECT RAISE(ABORT, 'not yet'); END"))
+
+
+def allow_the_end(data_dir: Path) -> None:
+    with record(data_dir) as database:
+        database.execute(text("DROP TRIGGER not_yet ON runs" if ON_POSTGRESQL else "DROP TRIGGER not_yet"))
 
 
 def asked(stage: Stage, each: str, run: Json) -> list[Asked]:
@@ -91,16 +102,11 @@ def asked(stage: Stage, each: str, run: Json) -> list[Asked]:
     return [replace(one, key=one.key.replace(run["run_id"], "run")) for one in stage.asked[each]]
 
 
-async def queue_is_empty(data_dir: Path) -> None:
-    """No run is unfinished or leased, and the courier has nothing to carry."""
-    with opened(data_dir) as database:
-        query = "SELECT id, status FROM runs WHERE completed_at IS NULL OR lease_token IS NOT NULL"
-        assert database.execute(query).fetchall() == []
-    unfinished = "SELECT count(*) FROM workflow_status WHERE status NOT IN ('SUCCESS', 'CANCELLED')"
-    with opened(data_dir, "queue.db") as courier:
-        async with asyncio.timeout(10):
-            while courier.execute(unfinished).fetchone() != (0,):
-                await asyncio.sleep(0.05)
+def queue_is_empty(data_dir: Path) -> None:
+    """No run is unfinished or leased."""
+    with record(data_dir) as database:
+        query = text("SELECT id, status FROM runs WHERE completed_at IS NULL OR lease_token IS NOT NULL")
+        assert database.execute(query).all() == []
 
 
 async def logged(driver: Driver, words: str) -> None:
@@ -121,13 +127,7 @@ async def test_a_run_survives_a_kill_at_every_place_and_another_right_after(tmp_
             [undisturbed] = await driver.finished(runs.values())
 
             # One run gets as far as its verdicts and is refused the last word.
-            with opened(tmp_path) as database:
-                test_id = tests[DECIDED]["test_id"]
-                database.execute(
-                    "CREATE TRIGGER not_yet BEFORE UPDATE OF completed_at ON runs "
-                    f"WHEN NEW.scenario_id = '{test_id}' AND NEW.completed_at IS NOT NULL "
-                    "BEGIN SELECT RAISE(ABORT, 'not yet'); END"
-                )
+            refuse_the_end(tmp_path, tests[DECIDED]["test_id"])
             runs |= await trigger(driver, tests, [DECIDED])
             await logged(driver, "driving a run failed")
 
@@ -139,8 +139,7 @@ async def test_a_run_survives_a_kill_at_every_place_and_another_right_after(tmp_
             await driver.kill()
 
         await stage.held(set())
-        with opened(tmp_path) as database:
-            database.execute("DROP TRIGGER not_yet")
+        allow_the_end(tmp_path)
 
         # The request that was under way is repeated, and the next one is held.
         stage.hold = lambda each, place: place == number(each) + 2
@@ -156,7 +155,7 @@ async def test_a_run_survives_a_kill_at_every_place_and_another_right_after(tmp_
         async with driving(tmp_path, stage.settings) as driver:
             done = dict(zip(runs, await driver.finished(runs.values()), strict=True))
             assert (await driver.get(f"{TESTS}/test-suites/crash/runs"))["meta"]["total_results"] == len(everybody)
-            await queue_is_empty(tmp_path)
+            queue_is_empty(tmp_path)
         last = {each: journal(tmp_path, run) for each, run in runs.items()}
 
     assert stage.roles(UNDISTURBED) == ROLES
@@ -183,7 +182,7 @@ async def test_runs_that_wait_or_have_just_begun_survive_too(tmp_path: Path) -> 
     begun, doomed, waiting, just_triggered = tags = [tag(place) for place in range(1, 5)]
     async with staged() as stage:
         play(stage, tags)
-        settings = {**stage.settings, "VIVA_WORKER_CONCURRENCY": "2"}
+        settings = {**stage.settings, "VIVA_TOTAL_CONCURRENCY": "2"}
         async with driving(tmp_path, settings) as driver:
             tests = await create(driver, stage, tags, greeting="")
             stage.hold = lambda _each, place: place == 1
@@ -195,13 +194,13 @@ async def test_runs_that_wait_or_have_just_begun_survive_too(tmp_path: Path) -> 
             await driver.kill()
 
         await stage.held(set())
-        with opened(tmp_path) as database:
+        with record(tmp_path) as database:
             # As if the server had died five times more. Who waited can have had no part in it.
-            database.execute("UPDATE runs SET stalls = 5 WHERE id <> ?", (runs[begun]["run_id"],))
+            database.execute(text("UPDATE runs SET stalls = 5 WHERE id <> :id"), {"id": runs[begun]["run_id"]})
         stage.let_go()
         async with driving(tmp_path, settings) as driver:
             done = dict(zip(runs, await driver.finished(runs.values()), strict=True))
-            await queue_is_empty(tmp_path)
+            queue_is_empty(tmp_path)
 
     assert {each: run["status"] for each, run in done.items()} == {
         begun: "passed",

@@ -49,7 +49,8 @@ _FOREVER_S = 3600.0
 @dataclass(slots=True)
 class Endpoint:
     """The state of one server. Tests in the same process may set it directly; ``gate`` (role, body) is awaited before
-    each answer, so that a request can be held at an exact place."""
+    each answer, so that a request can be held at an exact place; ``chosen`` (role, body) sees each request when it
+    arrives and may choose the fault that is played; ``behaves`` (role, body) is asked before the behaviours are."""
 
     latency: float = 0.0
     recording: bool = True
@@ -61,6 +62,8 @@ class Endpoint:
     most: int = 0
     port: int = 0
     gate: Callable[[str, Json], Awaitable[None]] | None = None
+    chosen: Callable[[str, Json], Json | None] | None = None
+    behaves: Callable[[str, Json], Json] | None = None
 
     @property
     def base_url(self) -> str:
@@ -113,14 +116,15 @@ class Endpoint:
         self.under_way += 1
         self.most = max(self.most, self.under_way)
         try:
+            fault = self.chosen(role, body) if self.chosen is not None else None
             if self.gate is not None:
                 await self.gate(role, body)
             if self.latency:
                 await asyncio.sleep(self.latency)
-            if self.faults:
+            if fault is None and self.faults:
                 fault = self._fault_for(body, role)
-                if fault is not None:
-                    return await self._play(fault, request, body, role)
+            if fault is not None:
+                return await self._play(fault, request, body, role)
             message = self.answer(body, role)
             return await _stream(request, body, message) if body.get("stream") else _whole(body, message)
         finally:
@@ -129,7 +133,10 @@ class Endpoint:
     def answer(self, body: Json, role: str) -> Json:
         """The message that this role says next."""
         nothing: Json = {}
-        behaviour = next((each for each in self.behaviours if _fits(each, body, role)), nothing)
+        if self.behaves is not None:
+            behaviour = self.behaves(role, body)
+        else:
+            behaviour = next((each for each in self.behaviours if _fits(each, body, role)), nothing)
         if role == "tester":
             return {"role": "assistant", "content": json.dumps(tester_move(body, behaviour))}
         if role == "judge":

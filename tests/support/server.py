@@ -1,4 +1,8 @@
-"""``viva serve`` as a user starts it: a process of its own, a real socket, a real database."""
+"""``viva serve`` as a user starts it: a process of its own, a real socket, a real database.
+
+The database is the file that a server makes in its directory; with ``VIVA_TEST_SERVE=postgresql`` it is one of the
+tests' PostgreSQL, which belongs to the directory for as long.
+"""
 
 import contextlib
 import os
@@ -10,6 +14,14 @@ from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
+from sqlalchemy import Connection, NullPool, create_engine
+
+from tests.support.postgres import kept_postgres
+
+ON_POSTGRESQL = os.environ.get("VIVA_TEST_SERVE", "sqlite") == "postgresql"
+only_on_sqlite = pytest.mark.skipif(ON_POSTGRESQL, reason="it is about what SQLite keeps in the directory")
+SECRET_KEY = "a key for tests"
 KEY = "viva_test_key"
 START_S = 60.0
 COMMAND = [sys.executable, "-X", "dev", "-W", "error::ResourceWarning", "-c"]
@@ -18,7 +30,8 @@ MAIN = "from vivavoce.cli.main import main; main()"
 
 @dataclass
 class Server:
-    """A running server. ``log`` is what it wrote to standard error."""
+    """A running server. ``log`` is what it wrote to standard error, and ``beside`` are the settings with which another
+    command works on its database."""
 
     url: str
     key: str
@@ -33,10 +46,40 @@ class Server:
     def log(self) -> str:
         return (self.data_dir / "server.log").read_text(encoding="utf-8")
 
+    @property
+    def beside(self) -> dict[str, str]:
+        return settings_of(self.data_dir)
+
+    @property
+    def database_url(self) -> str:
+        return database_of(self.data_dir)
+
     def kill(self) -> None:
         """As the operating system does it: no time to say goodbye."""
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
+
+
+def database_of(data_dir: Path) -> str:
+    """The address of the database of the servers of this directory."""
+    return kept_postgres(data_dir) if ON_POSTGRESQL else f"sqlite:///{data_dir / 'viva.db'}"
+
+
+def settings_of(data_dir: Path) -> dict[str, str]:
+    """The settings by which a command finds it; they are the same for all servers of this directory."""
+    found = {"VIVA_DATA_DIR": str(data_dir)}
+    if ON_POSTGRESQL:
+        found |= {"VIVA_DATABASE_URL": database_of(data_dir), "VIVA_SECRET_KEY": SECRET_KEY}
+    return found
+
+
+@contextlib.contextmanager
+def record(data_dir: Path) -> Generator[Connection]:
+    """The database beside the server that uses it, or after it has died. Every statement is durable at once."""
+    patience = {} if ON_POSTGRESQL else {"timeout": 30}
+    engine = create_engine(database_of(data_dir), poolclass=NullPool, connect_args=patience)
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        yield connection
 
 
 def environment(given: Mapping[str, str]) -> dict[str, str]:
@@ -52,9 +95,8 @@ def serving(data_dir: Path, settings: Mapping[str, str] | None = None, *, dev: b
     data_dir.mkdir(parents=True, exist_ok=True)
     command = [*(COMMAND if dev else [sys.executable, "-c"]), MAIN, "serve", "--port", "0", "--data-dir", str(data_dir)]
     with (data_dir / "server.log").open("a", encoding="utf-8") as errors:
-        process = subprocess.Popen(
-            command, env=environment(settings or {}), stdout=subprocess.PIPE, stderr=errors, text=True
-        )
+        given = {**settings_of(data_dir), **(settings or {})}
+        process = subprocess.Popen(command, env=environment(given), stdout=subprocess.PIPE, stderr=errors, text=True)
     assert process.stdout is not None
     watchdog = threading.Timer(START_S, process.kill)
     watchdog.start()

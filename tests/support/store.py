@@ -1,18 +1,18 @@
 """Databases for tests, both kinds, and plain objects to put into them."""
 
 import asyncio
-import os
 import shutil
-import uuid
 from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import URL, Connection, NullPool, create_engine, delete, event, make_url, select, text, update
+from sqlalchemy import URL, Connection, NullPool, create_engine, event, make_url, select, text, update
 
+from tests.support.postgres import new_postgres
 from vivavoce.core.assistant import Assistant, Version
 from vivavoce.core.conversation import Conversation
 from vivavoce.core.event import Event, Message, Speaker
@@ -22,16 +22,15 @@ from vivavoce.core.run import Run
 from vivavoce.core.scenario import Criterion, Medium, Scenario
 from vivavoce.core.status import Status
 from vivavoce.storage import conversations, runs, scenarios
-from vivavoce.storage.database import Database, Tx, connect
+from vivavoce.storage.database import SERVER_CONNECTIONS, Database, Tx, connect
 from vivavoce.storage.journal import Lease
 from vivavoce.storage.migrate import migrate
 from vivavoce.storage.runs import Order
 from vivavoce.storage.tables import metadata
 from vivavoce.storage.tables import runs as run_rows
 
-SERVER = os.environ.get("VIVA_TEST_DATABASE_URL", "")
-KINDS = ["sqlite", "postgresql"] if SERVER else ["sqlite"]
-"""The databases that are tested; ``tests/storage/test_database.py`` says so where one is missing."""
+KINDS = ["sqlite", "postgresql"]
+"""The databases that are tested. Where no PostgreSQL can be had, its tests are skipped with the reason."""
 only_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 ORG = "org-a"
 NOW = 1_800_000_000_000
@@ -63,27 +62,6 @@ def ids(clock: Hand | None = None) -> Callable[[], str]:
 # databases
 
 
-def postgres_url(database: str) -> str:
-    return make_url(SERVER).set(drivername="postgresql+psycopg", database=database).render_as_string(False)
-
-
-def _administer(statement: str) -> None:
-    engine = create_engine(postgres_url(make_url(SERVER).database or ""), poolclass=NullPool)
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text(statement))
-
-
-@contextmanager
-def new_postgres() -> Generator[str]:
-    """The address of an empty database that lasts as long as the block."""
-    name = f"viva_test_{uuid.uuid4().hex}"
-    _administer(f"CREATE DATABASE {name}")
-    try:
-        yield postgres_url(name)
-    finally:
-        _administer(f"DROP DATABASE {name} WITH (FORCE)")
-
-
 async def _migrated(url: str) -> None:
     database = connect(url)
     try:
@@ -100,12 +78,31 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@dataclass(frozen=True)
+class SharedPostgres:
+    """A database with the schema, and how to take everything out of it that a test put there."""
+
+    url: str
+    opened: Database
+    empty: Callable[[], None]
+
+
+# All at once: a round trip for each table would take longer than most tests. One organisation is there from the start.
+_EMPTY = "; ".join(f"DELETE FROM {table.name}" for table in reversed(metadata.sorted_tables)) + (
+    "; INSERT INTO orgs (id, name, created_at) VALUES ('default', 'default', 0)"
+)
+
+
 @pytest.fixture(scope="session")
-def postgres_shared() -> Generator[str]:
-    """A database of this process with the schema; whoever uses it empties it."""
+def postgres_shared() -> Generator[SharedPostgres]:
+    """A database of this process; whoever uses it empties it."""
     with new_postgres() as url:
         asyncio.run(_migrated(url))
-        yield url
+        engine = create_engine(url, poolclass=NullPool, connect_args={"options": "-c lock_timeout=10s"})
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            opened = connect(url)
+            yield SharedPostgres(url, opened, lambda: connection.exec_driver_sql(_EMPTY).close())
+            opened.close()
 
 
 @pytest.fixture(params=KINDS)
@@ -116,12 +113,9 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Generator[st
         shutil.copy(request.getfixturevalue("sqlite_template"), path)
         yield f"sqlite:///{path}"
         return
-    url: str = request.getfixturevalue("postgres_shared")
-    yield url
-    engine = create_engine(url, poolclass=NullPool)
-    with engine.begin() as tx:
-        for table in reversed(metadata.sorted_tables):
-            tx.execute(delete(table))
+    shared: SharedPostgres = request.getfixturevalue("postgres_shared")
+    yield shared.url
+    shared.empty()
 
 
 @pytest.fixture(params=KINDS)
@@ -135,11 +129,17 @@ def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Generator[str]:
 
 
 @pytest.fixture
-def database(database_url: str) -> Generator[Database]:
+def database(request: pytest.FixtureRequest, database_url: str) -> Generator[Database]:
     """An open database with the schema and nothing in it."""
-    opened = connect(database_url)
-    yield opened
-    opened.close()
+    if is_sqlite(database_url):
+        opened = connect(database_url)
+        yield opened
+        opened.close()
+        return
+    # On the connections that the tests before have left open: making new ones takes longer than most tests.
+    shared: SharedPostgres = request.getfixturevalue("postgres_shared")
+    with ThreadPoolExecutor(SERVER_CONNECTIONS) as threads:
+        yield Database(shared.opened._readers, shared.opened._writers, threads, threads)
 
 
 @dataclass
@@ -229,6 +229,7 @@ def a_run(scenario: Scenario, **given: Any) -> Run:
         "updated_at": NOW,
         "conversation_id": _new_id(),
         "criteria": tuple(one.name for one in scenario.criteria),
+        "suite": scenario.suite,
     }
     return Run(**chosen | given)
 

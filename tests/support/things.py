@@ -6,16 +6,19 @@ from tests.support.store import NOW, a_conversation, a_scenario, an_assistant, p
 from vivavoce.core.appointment import Appointment
 from vivavoce.core.assistant import Assistant, Form, Origin, Plays, Version
 from vivavoce.core.batch import Batch
+from vivavoce.core.budget import Budget
 from vivavoce.core.component import Component
 from vivavoce.core.conversation import Conversation
 from vivavoce.core.document import Document
 from vivavoce.core.flow import ComponentNode, EndNode, Flow
+from vivavoce.core.hook import Hook, Occasion
 from vivavoce.core.insight import Finding, FindingStatus, Found, Insight, InsightGroup
 from vivavoce.core.integration import Connection
 from vivavoce.core.knowledge import Library
 from vivavoce.core.library import SharedTool
 from vivavoce.core.run import Run
 from vivavoce.core.scenario import Medium, Scenario
+from vivavoce.core.schedule import Schedule
 from vivavoce.core.secret import Secret
 from vivavoce.core.server import McpServer
 from vivavoce.core.text import Direction, Text, TextStatus
@@ -24,21 +27,26 @@ from vivavoce.storage import (
     appointments,
     assistants,
     batches,
+    budgets,
     components,
     connections,
     conversations,
     documents,
     duties,
     findings,
+    hooks,
     insights,
+    keys,
     libraries,
     scenarios,
+    schedules,
     secrets,
     servers,
     texts,
     tools,
 )
 from vivavoce.storage.database import Tx
+from vivavoce.storage.keys import Key
 
 OURS, THEIRS = "+15550001", "+15550002"
 ORIGIN = Origin("elsewhere", "agent-1")
@@ -68,6 +76,9 @@ class Things:
     library: Library
     component: Component
     flow: Assistant
+    schedule: Schedule
+    key: Key
+    hook: Hook
 
     @property
     def user(self) -> Version:
@@ -84,6 +95,7 @@ def furnish(tx: Tx, org: str) -> Things:
     batch = Batch(f"batch-{id_}", "assistant", "version", 0, 1, NOW, NOW)
     batches.add(tx, org, batch)
     set_row(tx, run.id, batch_id=batch.id)
+    budgets.add(tx, org, batch.id, Budget(100))
     tool = SharedTool(f"tool-{id_}", "tool", "function", FunctionTool("tool"), NOW)
     tools.add(tx, org, tool)
     deleted = an_assistant()
@@ -125,11 +137,17 @@ def furnish(tx: Tx, org: str) -> Things:
     library = Library(f"library-{id_}", "library", NOW, NOW)
     libraries.add(tx, org, library)
     documents.add(tx, org, replace(document, id=f"source-{id_}", bucket=library.id), ["words"], "model", [b"1234"])
+    schedule = Schedule(f"schedule-{id_}", "schedule", "0 3 * * *", NOW, NOW, suite="suite", next_at=NOW)
+    schedules.add(tx, org, schedule)
     component = Component(f"component-{id_}", "component", Flow("end", (EndNode("end"),)), NOW, NOW)
     components.add(tx, org, component)
     nodes = (ComponentNode("part", component.id), EndNode("end"))
     flow = replace(an_assistant(flow=Flow("part", nodes)), form=Form.FLOW)
     assistants.add(tx, org, flow)
+    key = Key(f"key-{id_}", org, "key", "hint", NOW)
+    keys.add(tx, key, f"secret of {id_}")
+    hook = Hook(f"hook-{id_}", "https://a.example", (Occasion.RUN,), NOW)
+    hooks.add(tx, org, hook)
     return Things(
         assistant,
         deleted,
@@ -151,4 +169,7 @@ def furnish(tx: Tx, org: str) -> Things:
         library,
         component,
         flow,
+        schedule,
+        key,
+        hook,
     )

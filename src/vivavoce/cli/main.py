@@ -3,7 +3,7 @@
 import typer
 
 from vivavoce import __version__
-from vivavoce.cli import connect, demo, documents, keys, serve
+from vivavoce.cli import cancel, connect, db, demo, documents, keys, orgs, schedules, serve, webhooks, worker, workers
 
 app = typer.Typer(
     name="viva",
@@ -26,10 +26,17 @@ def root(version: bool = typer.Option(False, "--version", callback=_version, is_
 
 
 app.command("serve")(serve.serve)
+app.command("worker")(worker.worker)
+app.command("workers")(workers.workers)
+app.command("cancel")(cancel.cancel)
 app.command("demo")(demo.demo)
 app.command("connect")(connect.connect)
 app.add_typer(keys.app, name="keys")
+app.add_typer(orgs.app, name="orgs")
 app.add_typer(documents.app, name="documents")
+app.add_typer(db.app, name="db")
+app.add_typer(schedules.app, name="schedules")
+app.add_typer(webhooks.app, name="webhooks")
 
 
 def main() -> None:
