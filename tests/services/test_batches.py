@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import event
-from tests.support.store import NOW, ORG, Hand, a_scenario, a_version, row_of, set_row
+from tests.support.store import NOW, ORG, Hand, a_scenario, a_version, set_row
 
 from vivavoce.core.assistant import Assistant, Form, Plays, Version
 from vivavoce.core.batch import Batch
@@ -14,8 +14,6 @@ from vivavoce.core.run import Run
 from vivavoce.core.scenario import Criterion, Medium, Scenario
 from vivavoce.core.status import Status
 from vivavoce.core.tool import FunctionTool, ToolMock
-from vivavoce.engine import leases
-from vivavoce.engine.leases import Job
 from vivavoce.services import assistants, batches, engines, runs, scenarios
 from vivavoce.services.batches import Elsewhere, Unknown
 from vivavoce.services.context import Context
@@ -25,6 +23,7 @@ from vivavoce.services.runs import Record
 from vivavoce.storage import batches as kept_batches
 from vivavoce.storage import runs as kept_runs
 from vivavoce.storage import scenarios as kept_scenarios
+from vivavoce.storage.journal import Lease
 from vivavoce.storage.page import Span, Window
 from vivavoce.storage.runs import RunFilter
 
@@ -60,10 +59,9 @@ async def trigger(
 
 async def conducted(ctx: Context, run: Run) -> Record:
     """The run after somebody conducted it, with all that is known of it."""
-    dispatch = (await row_of(ctx.database, run.id)).dispatch
-    lease = await ctx.database.write(lambda tx: leases.claim(tx, Job(run.id, dispatch), run.id))
-    assert lease is not None
-    await conduct(ctx, lease)
+    lease = Lease(run.id, f"token of {run.id}")
+    await ctx.database.write(lambda tx: set_row(tx, run.id, status="starting", lease_token=lease.token, started_at=NOW))
+    await conduct(ctx, lease, lambda: False)
     return await runs.recall(ctx, ORG, run.id)
 
 

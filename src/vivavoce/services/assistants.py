@@ -71,8 +71,10 @@ def checked(tx: Tx, org: str, version: Version, check: Check, before: Version | 
     """The version completed with its library, if it can be kept.
 
     Only what it names and ``before`` did not has to exist: somebody who changes the greeting is not to blame for a tool
-    that was deleted meanwhile.
+    that was deleted meanwhile. Its tools stay as they are until the commit, or one could be changed in this moment into
+    what the version cannot have.
     """
+    tools.hold(tx, org, version.library_ids())
     complete = tools.completed(tx, org, replace(version, library={}))
     known = {*(before.library_ids() if before else ()), *complete.library}
     missing = [id_ for id_ in version.library_ids() if id_ not in known]

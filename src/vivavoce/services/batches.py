@@ -47,7 +47,7 @@ def trigger(
     ctx: Context, tx: Tx, org: str, assistant_id: str, number: int | None, scenario_ids: Sequence[str]
 ) -> tuple[Batch, tuple[Run, ...]]:
     """A new pending run for each of the scenarios, in this order, of the version with this number (None: main).
-    Whoever calls hands them to the worker after the commit.
+    Whoever calls wakes the worker after the commit.
 
     Raises ``NotFound`` for an assistant that cannot be examined and for a version that it does not have, ``Unknown``
     and ``Elsewhere``.

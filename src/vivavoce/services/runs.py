@@ -5,14 +5,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from vivavoce.core.assistant import Version
+from vivavoce.core.budget import Budget
 from vivavoce.core.conversation import Conversation, Opening
 from vivavoce.core.event import Millis
-from vivavoce.core.run import Run
+from vivavoce.core.run import Priority, Run
 from vivavoce.core.scenario import Scenario
 from vivavoce.core.status import Status
 from vivavoce.core.transcript import Transcript
-from vivavoce.examination.story import tell
-from vivavoce.services import assistants
+from vivavoce.examination.story import retold, tell
+from vivavoce.services import assistants, budgets
 from vivavoce.services.context import Context
 from vivavoce.services.errors import NotFound, Rejected
 from vivavoce.services.scenarios import aimed
@@ -36,24 +37,53 @@ class Record:
     variables: Mapping[str, Any]
 
 
-def trigger(ctx: Context, tx: Tx, org: str, scenario_id: str, version_id: str | None, trigger: str = "manual") -> Run:
-    """A new pending run of one scenario. Whoever calls hands it to the worker after the commit.
+def trigger(
+    ctx: Context,
+    tx: Tx,
+    org: str,
+    scenario_id: str,
+    version_id: str | None,
+    trigger: str = "manual",
+    priority: Priority = Priority.INTERACTIVE,
+) -> Run:
+    """A new pending run of one scenario. Whoever calls wakes the worker after the commit.
 
     Raises ``NotFound``, and ``Rejected`` for a version that does not exist.
     """
     scenario = get_scenario(tx, org, scenario_id, keep=True)
-    return _add(ctx, tx, org, [scenario], version_id, None, trigger)[0]
+    return _add(ctx, tx, org, [scenario], version_id, None, trigger, priority)[0]
 
 
 def trigger_suite(
-    ctx: Context, tx: Tx, org: str, suite: str, version_id: str | None, trigger: str = "manual"
+    ctx: Context,
+    tx: Tx,
+    org: str,
+    suite: str,
+    version_id: str | None,
+    trigger: str = "manual",
+    priority: Priority = Priority.BATCH,
 ) -> tuple[Run, ...]:
     """A new pending run for every scenario of the suite, all of one batch. Raises ``NotFound`` for an empty suite, and
     ``Rejected`` for a version that does not exist."""
     found = scenarios.get_suite(tx, org, suite)
     if not found:
         raise NotFound("test suite", suite)
-    return _add(ctx, tx, org, found, version_id, ctx.new_id(), trigger)
+    return _add(ctx, tx, org, found, version_id, ctx.new_id(), trigger, priority)
+
+
+def trigger_these(
+    ctx: Context,
+    tx: Tx,
+    org: str,
+    found: Sequence[Scenario],
+    version_id: str | None,
+    trigger: str = "manual",
+    priority: Priority = Priority.BATCH,
+    budget: Budget | None = None,
+) -> tuple[Run, ...]:
+    """A new pending run for each of these scenarios, all of one batch with this budget (None: as the settings say).
+    Raises ``Rejected`` as ``trigger_suite``."""
+    return _add(ctx, tx, org, found, version_id, ctx.new_id(), trigger, priority, budget)
 
 
 def _add(
@@ -64,6 +94,8 @@ def _add(
     version_id: str | None,
     batch_id: str | None,
     trigger: str,
+    priority: Priority,
+    budget: Budget | None = None,
 ) -> tuple[Run, ...]:
     versions: dict[str, Version | None] = {}
     chosen: list[tuple[Scenario, Version | None]] = []
@@ -79,7 +111,7 @@ def _add(
                 "version_id",
             )
         chosen.append((scenario, version))
-    return start(ctx, tx, org, chosen, batch_id, trigger)
+    return start(ctx, tx, org, chosen, batch_id, trigger, priority, budget)
 
 
 def start(
@@ -89,10 +121,14 @@ def start(
     chosen: Sequence[tuple[Scenario, Version | None]],
     batch_id: str | None,
     trigger: str = "manual",
+    priority: Priority = Priority.BATCH,
+    budget: Budget | None = None,
 ) -> tuple[Run, ...]:
     """A new pending run for each scenario, of the version beside it (None: its target is elsewhere). Their ids sort in
-    this order."""
+    this order. A batch has this ``budget``, or the one that the settings give to all."""
     now = ctx.clock.now()
+    if batch_id is not None:
+        budgets.grant(ctx, tx, org, batch_id, budget)
     casts: dict[str, tuple[Version, tuple[Version, ...]]] = {}
     orders: list[Order] = []
     for scenario, version in chosen:
@@ -100,14 +136,22 @@ def start(
             cast = assistants.cast(tx, org, version)
             casts[version.id] = cast.first, tuple(cast.others.values())
         first, others = casts[version.id] if version else (None, ())
-        orders.append(Order(_pending(ctx, scenario, version, batch_id, trigger, now), scenario, first, others))
+        orders.append(
+            Order(_pending(ctx, scenario, version, batch_id, trigger, priority, now), scenario, first, others)
+        )
     conversations.add(tx, org, [_conversation(order, now) for order in orders])
     runs.add(tx, org, orders)
     return tuple(order.run for order in orders)
 
 
 def _pending(
-    ctx: Context, scenario: Scenario, version: Version | None, batch_id: str | None, trigger: str, now: Millis
+    ctx: Context,
+    scenario: Scenario,
+    version: Version | None,
+    batch_id: str | None,
+    trigger: str,
+    priority: Priority,
+    now: Millis,
 ) -> Run:
     return Run(
         id=ctx.new_id(),
@@ -120,6 +164,8 @@ def _pending(
         batch_id=batch_id,
         version_id=version.id if version else None,
         criteria=tuple(criterion.name for criterion in scenario.criteria),
+        priority=priority,
+        suite=scenario.suite,
     )
 
 
@@ -130,8 +176,9 @@ def _conversation(order: Order, now: Millis) -> Conversation:
     return Conversation(order.run.conversation_id, now, now, scenario.name, {**metadata, "run_id": order.run.id})
 
 
-async def retrieve(ctx: Context, org: str, scenario_id: str, run_id: str) -> Run:
-    """One run; while it goes on, its story is told as far as it is recorded. Raises ``NotFound``."""
+async def retrieve(ctx: Context, org: str, scenario_id: str | None, run_id: str) -> Run:
+    """One run, with a scenario's id only where it belongs to that; while it goes on, its story is told as far as it is
+    recorded. Raises ``NotFound``."""
 
     def work(tx: Tx) -> Run:
         run = runs.get(tx, org, run_id, scenario_id)
@@ -140,7 +187,8 @@ async def retrieve(ctx: Context, org: str, scenario_id: str, run_id: str) -> Run
         if run.story or run.started_at is None:
             return run
         transcript = conversations.get_transcript(tx, run.conversation_id)
-        return replace(run, story=tell(f"run {run.id}", run.started_at, (), transcript, run.verdicts))
+        story = tell(f"run {run.id}", run.started_at, retold(run.setbacks), transcript, run.verdicts)
+        return replace(run, story=story)
 
     return await ctx.database.read(work)
 

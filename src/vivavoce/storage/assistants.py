@@ -28,6 +28,10 @@ def _version(row: Row[Any, Any, Any] | Row[Any, Any] | Row[Any]) -> Version:
     return replace(version_codec.loads(row.body), number=row.position - 1)
 
 
+def _plays(version: Version) -> str:
+    return version.plays.assistant_id if version.plays else ""
+
+
 _with_main = select(assistants, versions.c.body, versions.c.position).join(
     versions, (versions.c.assistant_id == assistants.c.id) & (versions.c.id == assistants.c.main_id)
 )
@@ -65,6 +69,7 @@ def add_version(tx: Tx, version: Version) -> Version:
             position=position,
             body=version_codec.dumps(numbered),
             created_at=version.created_at,
+            plays=_plays(version),
         )
     )
     return numbered
@@ -88,6 +93,12 @@ def get(
         tx.execute(select(assistants.c.id).where(*mine).with_for_update())
     row = tx.execute(_with_main.where(*mine)).first()
     return _assistant(row) if row else None
+
+
+def owner(tx: Tx, assistant_id: str) -> str | None:
+    """Whose assistant this is, or None where there is none."""
+    mine = (assistants.c.id == assistant_id, assistants.c.deleted_at.is_(None))
+    return tx.execute(select(assistants.c.org).where(*mine)).scalar_one_or_none()
 
 
 def get_all(tx: Tx, org: str, forms: Collection[Form] = (Form.ASSISTANT,)) -> tuple[Assistant, ...]:
@@ -208,11 +219,14 @@ def get_every_version(
 
 def get_players(tx: Tx, org: str, assistant_id: str) -> tuple[Version, ...]:
     """Every version of an assistant that is not deleted that plays this one, oldest first."""
+    # What an earlier release wrote while this one was installed beside it: a version that plays it has its id in its
+    # text.
+    unknown = and_(versions.c.plays.is_(None), versions.c.body.contains(assistant_id))
     query = (
         select(versions.c.body, versions.c.position)
         .join(assistants, versions.c.assistant_id == assistants.c.id)
-        # A version that plays it has its id in its text; the rest need not be read.
-        .where(assistants.c.org == org, assistants.c.deleted_at.is_(None), versions.c.body.contains(assistant_id))
+        .where(assistants.c.org == org, assistants.c.deleted_at.is_(None))
+        .where(or_(versions.c.plays == assistant_id, unknown))
         .order_by(assistants.c.id, versions.c.position)
     )
     found = (_version(row) for row in tx.execute(query))
@@ -222,7 +236,7 @@ def get_players(tx: Tx, org: str, assistant_id: str) -> tuple[Version, ...]:
 def put_version(tx: Tx, version: Version) -> None:
     """Overwrite a version in its place."""
     mine = (versions.c.assistant_id == version.assistant_id, versions.c.id == version.id)
-    tx.execute(update(versions).where(*mine).values(body=version_codec.dumps(version)))
+    tx.execute(update(versions).where(*mine).values(body=version_codec.dumps(version), plays=_plays(version)))
 
 
 def drop_version(tx: Tx, assistant_id: str, version_id: str) -> None:

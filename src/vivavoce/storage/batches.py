@@ -1,12 +1,15 @@
-"""Batches, kept. How they stand is counted from their runs each time."""
+"""Batches, kept. How they stand is counted from their runs."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, func, insert, select
+from sqlalchemy import ColumnElement, Row, false, func, insert, select
 
 from vivavoce.core.batch import Batch
-from vivavoce.core.status import FINAL, Status
+from vivavoce.core.event import Ending, Millis
+from vivavoce.core.status import Status
+from vivavoce.storage import tallies
 from vivavoce.storage.database import Tx
 from vivavoce.storage.page import Slice, Span, fetch_slice
 from vivavoce.storage.tables import batches, runs
@@ -42,20 +45,87 @@ def get_slice(tx: Tx, org: str, assistant_id: str, number: int | None, span: Spa
     return Slice(_counted(tx, org, rows), more)
 
 
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """How the runs stand that were triggered together. Those that were cancelled are in none of the other counts;
+    ``completed_at`` is when the last was over."""
+
+    many: Mapping[Status, int]
+    cancelled: int
+    created_at: Millis
+    updated_at: Millis
+    started_at: Millis | None
+    completed_at: Millis | None
+
+    @property
+    def total(self) -> int:
+        """How many runs there are."""
+        return sum(self.many.values()) + self.cancelled
+
+    @property
+    def over(self) -> bool:
+        """Whether all of them are."""
+        return not any(many for status, many in self.many.items() if not status.final)
+
+
+def get_stand(tx: Tx, org: str, batch_id: str) -> Stand | None:
+    """How the runs of this batch stand, also where they were made together without one; None where there are none."""
+    cancelled = func.coalesce(runs.c.ending == Ending.CANCELLED.value, false())
+    query = (
+        select(
+            runs.c.status,
+            cancelled.label("cancelled"),
+            func.count().label("many"),
+            func.min(runs.c.created_at).label("created_at"),
+            func.max(runs.c.updated_at).label("updated_at"),
+            func.min(runs.c.started_at).label("started_at"),
+            func.max(runs.c.completed_at).label("completed_at"),
+        )
+        .where(runs.c.org == org, runs.c.batch_id == batch_id)
+        .group_by(runs.c.status, cancelled)
+    )
+    rows = tx.execute(query).all()
+    if not rows:
+        return None
+    many = dict.fromkeys(Status, 0)
+    for row in rows:
+        if not row.cancelled:
+            many[Status(row.status)] += row.many
+    over = all(Status(row.status).final for row in rows)
+    return Stand(
+        many,
+        sum(row.many for row in rows if row.cancelled),
+        min(row.created_at for row in rows),
+        max(row.updated_at for row in rows),
+        min((row.started_at for row in rows if row.started_at is not None), default=None),
+        max((row.completed_at for row in rows if row.completed_at is not None), default=None) if over else None,
+    )
+
+
 def _counted(tx: Tx, org: str, rows: Sequence[Row[Any]]) -> tuple[Batch, ...]:
+    counted = tallies.get_stands(tx, org, [tallies.of_batch(row.id) for row in rows])
+    stand: dict[str, dict[Status, int]] = {}
+    last_at: dict[str, Millis] = {}
+    for row in rows:
+        found = counted.get(tallies.of_batch(row.id), tallies.NONE)
+        stand[row.id], last_at[row.id] = dict(found.many), found.last_at
+    open_ = [row.id for row in rows if sum(stand[row.id].values()) < row.total]
     query = (
         select(runs.c.batch_id, runs.c.status, func.count().label("many"), func.max(runs.c.updated_at).label("last"))
-        .where(runs.c.org == org, runs.c.batch_id.in_([row.id for row in rows]))
+        # By the index of batches: SQLite would take the one by status, which has the groups in order.
+        .where(runs.c.org.concat("") == org, runs.c.batch_id.in_(open_), runs.c.tally.is_(None))
         .group_by(runs.c.batch_id, runs.c.status)
     )
-    stand: dict[str, dict[Status, tuple[int, int]]] = {row.id: {} for row in rows}
-    for row in tx.execute(query) if rows else ():
-        stand[row.batch_id][Status(row.status)] = (row.many, row.last)
-    return tuple(_batch(row, stand[row.id]) for row in rows)
+    for row in tx.execute(query) if open_ else ():
+        status = Status(row.status)
+        stand[row.batch_id][status] = stand[row.batch_id].get(status, 0) + row.many
+        if status.final:
+            last_at[row.batch_id] = max(last_at[row.batch_id], row.last)
+    return tuple(_batch(row, stand[row.id], last_at[row.id]) for row in rows)
 
 
-def _batch(row: Row[Any], stand: Mapping[Status, tuple[int, int]]) -> Batch:
-    many = {status: stand.get(status, (0, 0))[0] for status in Status}
+def _batch(row: Row[Any], stand: Mapping[Status, int], last_at: Millis) -> Batch:
+    many = {status: stand.get(status, 0) for status in Status}
     # Runs that went with their scenario will never be over: nobody may wait for them for ever.
     vanished = row.total - sum(many.values())
     return Batch(
@@ -65,7 +135,7 @@ def _batch(row: Row[Any], stand: Mapping[Status, tuple[int, int]]) -> Batch:
         number=row.number,
         total=row.total,
         created_at=row.created_at,
-        updated_at=max([row.created_at, *(last for status, (_, last) in stand.items() if status in FINAL)]),
+        updated_at=max(row.created_at, last_at),
         passed=many[Status.PASSED],
         failed=many[Status.FAILED],
         errors=many[Status.ERROR] + vanished,

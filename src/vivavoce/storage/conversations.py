@@ -5,7 +5,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Row, Select, and_, delete, false, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Row, Select, and_, delete, false, func, insert, or_, select, type_coerce, update
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import IntegrityError
 
 from vivavoce.core.conversation import Conversation, Opening
@@ -14,7 +15,7 @@ from vivavoce.core.filter import Filter
 from vivavoce.core.transcript import Transcript
 from vivavoce.storage.codec import event_codec, opening_codec
 from vivavoce.storage.database import Tx
-from vivavoce.storage.finding import conditions, orders
+from vivavoce.storage.finding import conditions, is_timely, noted, orders, timely
 from vivavoce.storage.page import Slice, Span
 from vivavoce.storage.tables import conversations, events
 
@@ -31,6 +32,9 @@ FAULTS = (Ending.TESTER_FAULT, Ending.ASSISTANT_FAULT, Ending.INFRASTRUCTURE_FAU
 
 Bound = tuple[Literal["eq", "ne", "gt", "ge", "lt", "le"], float]
 """A comparison with a time."""
+
+_NEAREST = 2_000
+"""How many conversations are looked through for what is frequent."""
 
 _COMPARED: Mapping[str, Callable[[Any, Any], Any]] = {
     "eq": operator.eq,
@@ -102,11 +106,30 @@ def get(tx: Tx, org: str, conversation_id: str, *, lock: bool = False) -> Conver
 
 def get_filtered(tx: Tx, org: str, wanted: Filter, most: int) -> tuple[Conversation, ...]:
     """The conversations that match, in the filter's order, at most ``most`` of them."""
-    sqlite = tx.dialect.name == "sqlite"
-    where = conditions(wanted, sqlite=sqlite)
-    query = select(conversations).where(conversations.c.org == org, *where).order_by(*orders(wanted, sqlite=sqlite))
-    rows = tx.execute(query.limit(min(wanted.limit or most, most)))
+    sqlite, most = tx.dialect.name == "sqlite", min(wanted.limit or most, most)
+    query: Select[Any] = select(conversations).where(conversations.c.org == org, *conditions(wanted, sqlite=sqlite))
+    metadata = noted(wanted)
+    if metadata and not sqlite:
+        # No planner knows how frequent it is. What is frequent is soon found among those that come first; what is rare
+        # is found by the index of metadata.
+        near = _nearest(tx, org, wanted, most) if is_timely(wanted.orders) else ()
+        if len(near) == most:
+            return tuple(map(_conversation, near))
+        holds = type_coerce(conversations.c.metadata, JSONB()).contains(dict(metadata))
+        rare = select(conversations.c.id).where(holds).cte("rare")
+        query = query.where(conversations.c.id.in_(select(rare.prefix_with("MATERIALIZED").c.id)))
+    rows = tx.execute(query.order_by(*orders(wanted, sqlite=sqlite)).limit(most))
     return tuple(_conversation(row) for row in rows)
+
+
+def _nearest(tx: Tx, org: str, wanted: Filter, most: int) -> Sequence[Row[Any]]:
+    """What matches among those that come first in the filter's order."""
+    timed = conditions(timely(wanted), sqlite=False)
+    first: Select[Any] = select(conversations).where(conversations.c.org == org, *timed)
+    first = first.order_by(*orders(wanted, sqlite=False)).limit(max(_NEAREST, 20 * most))
+    nearest = first.subquery()
+    query: Select[Any] = select(nearest).where(*conditions(wanted, sqlite=False, of=nearest))
+    return tx.execute(query.order_by(*orders(wanted, sqlite=False, of=nearest)).limit(most)).all()
 
 
 def get_slice(tx: Tx, org: str, wanted: TalkFilter, span: Span, *, skip: int = 0) -> Slice[Conversation]:
@@ -115,8 +138,11 @@ def get_slice(tx: Tx, org: str, wanted: TalkFilter, span: Span, *, skip: int = 0
     if span.after is not None:
         query = query.where(conversations.c.id > span.after if span.ascending else conversations.c.id < span.after)
     order = conversations.c.id.asc() if span.ascending else conversations.c.id.desc()
-    rows = tx.execute(query.order_by(order).limit(span.size + 1).offset(skip)).all()
-    return Slice(tuple(_conversation(row) for row in rows[: span.size]), len(rows) > span.size)
+    # What is skipped is skipped in the index; a row is wide, and only those of the stretch are read.
+    ids = tx.execute(query.with_only_columns(conversations.c.id).order_by(order).limit(span.size + 1).offset(skip))
+    found = ids.scalars().all()
+    rows = tx.execute(select(conversations).where(conversations.c.id.in_(found[: span.size])).order_by(order))
+    return Slice(tuple(_conversation(row) for row in rows), len(found) > span.size)
 
 
 def count(tx: Tx, org: str, wanted: TalkFilter) -> int:
@@ -141,7 +167,8 @@ def _wanted(org: str, wanted: TalkFilter) -> list[ColumnElement[bool]]:
             "failed": and_(columns.ended_at.is_not(None), failed),
         }
         found.append(or_(false(), *(ways[state] for state in wanted.states)))
-    found += [_COMPARED[op](columns.created_at, value) for op, value in wanted.started]
+    # Not by the index of times, in which those that cannot be listed are by far the most.
+    found += [_COMPARED[op](columns.created_at + 0, value) for op, value in wanted.started]
     found += [_COMPARED[op](columns.ended_at, value) for op, value in wanted.ended]
     return found
 

@@ -2,10 +2,10 @@
 
 import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, String, and_, column, func, or_, select
+from sqlalchemy import ColumnElement, FromClause, String, and_, column, func, or_, select
 
 from vivavoce.core.filter import TIMES, AnyOf, Comparison, Field, Filter, Op, Order
 from vivavoce.storage.tables import conversations
@@ -18,51 +18,99 @@ _RANKING: Mapping[Op, Callable[[Any, Any], ColumnElement[bool]]] = {
 }
 
 
-def conditions(wanted: Filter, *, sqlite: bool) -> list[ColumnElement[bool]]:
-    """Every condition of the filter, to be joined by AND."""
+_HOUR_MS = 3_600_000
+
+
+def conditions(wanted: Filter, *, sqlite: bool, of: FromClause = conversations) -> list[ColumnElement[bool]]:
+    """Every condition of the filter, to be joined by AND; ``of`` has the columns of conversations."""
     found: list[ColumnElement[bool]] = []
     for one in wanted.conditions:
         options = one.options if isinstance(one, AnyOf) else (one,)
-        found.append(or_(*(_compare(option, sqlite=sqlite) for option in options)))
+        found.append(or_(*(_compare(option, of, sqlite=sqlite) for option in options)))
     return found
 
 
-def orders(wanted: Filter, *, sqlite: bool) -> list[ColumnElement[Any]]:
+def timely(wanted: Filter) -> Filter:
+    """What of a filter an index of times can answer."""
+    return Filter(tuple(one for one in wanted.conditions if isinstance(one, Comparison) and _is_time(one.field)))
+
+
+def noted(wanted: Filter) -> Mapping[str, str]:
+    """What the metadata must hold, by their keys, for the filter to match at all."""
+    return {
+        one.field.name: str(one.value)
+        for one in wanted.conditions
+        if isinstance(one, Comparison) and one.field.metadata and one.op is Op.EQ
+    }
+
+
+def is_timely(order: Sequence[Order]) -> bool:
+    """Whether an index has conversations in this order, as far as it matters."""
+    return not order or _is_time(order[0].field)
+
+
+def _is_time(field: Field) -> bool:
+    return field.name in TIMES and not field.metadata
+
+
+def orders(wanted: Filter, *, sqlite: bool, of: FromClause = conversations) -> list[ColumnElement[Any]]:
     """The filter's orders, missing values last, or newest first; the id settles what is equal."""
-    chosen = [_order(order, sqlite=sqlite) for order in wanted.orders] or [conversations.c.created_at.desc()]
-    return [*chosen, conversations.c.id.desc()]
+    chosen = [one for order in wanted.orders for one in _order(order, of, sqlite=sqlite)] or [of.c.created_at.desc()]
+    return [*chosen, of.c.id.desc()]
 
 
-def _order(order: Order, *, sqlite: bool) -> ColumnElement[Any]:
-    ranked = _ranked(order.field, sqlite=sqlite)
-    return (ranked.desc() if order.descending else ranked.asc()).nulls_last()
+def _order(order: Order, of: FromClause, *, sqlite: bool) -> list[ColumnElement[Any]]:
+    if _is_time(order.field):
+        # Never missing, and said so: an index would not be taken for this order otherwise.
+        ranks = [of.c[order.field.name]]
+        if order.field.name == "last_message_at":
+            ranks = [of.c.active_hour, *ranks]
+        return [rank.desc() if order.descending else rank.asc() for rank in ranks]
+    ranked = _ranked(order.field, of, sqlite=sqlite)
+    return [(ranked.desc() if order.descending else ranked.asc()).nulls_last()]
 
 
-def _ranked(field: Field, *, sqlite: bool) -> ColumnElement[Any]:
+def _ranked(field: Field, of: FromClause, *, sqlite: bool) -> ColumnElement[Any]:
     """To be compared by code points: PostgreSQL would go by the language its database was made with."""
-    value = _value(field, sqlite=sqlite)
-    return value if sqlite or (field.name in TIMES and not field.metadata) else value.collate("C")
+    value = _value(field, of, sqlite=sqlite)
+    return value if sqlite or _is_time(field) else value.collate("C")
 
 
-def _value(field: Field, *, sqlite: bool) -> ColumnElement[Any]:
+def _value(field: Field, of: FromClause, *, sqlite: bool) -> ColumnElement[Any]:
     if not field.metadata:
-        return conversations.c[field.name]
+        return of.c[field.name]
     if not sqlite:
-        return conversations.c.metadata[field.name].as_string()
+        return of.c.metadata[field.name].as_string()
     # A path of SQLite cannot spell every key: a quote in it, or in older releases a letter beyond ASCII.
-    entries = func.json_each(conversations.c.metadata).table_valued("key", column("value", String))
+    entries = func.json_each(of.c.metadata).table_valued("key", column("value", String))
     return select(entries.c.value).where(entries.c.key == field.name).scalar_subquery()
 
 
-def _compare(one: Comparison, *, sqlite: bool) -> ColumnElement[bool]:
-    found, value = _value(one.field, sqlite=sqlite), one.value
+def _compare(one: Comparison, of: FromClause, *, sqlite: bool) -> ColumnElement[bool]:
+    found = _matches(one, of, sqlite=sqlite)
+    if one.field.name != "last_message_at" or one.field.metadata or not isinstance(one.value, int):
+        return found
+    hour = one.value // _HOUR_MS
+    match one.op:
+        case Op.EQ:
+            return and_(of.c.active_hour == hour, found)
+        case Op.GT | Op.GTE:
+            return and_(of.c.active_hour >= hour, found)
+        case Op.LT | Op.LTE:
+            return and_(of.c.active_hour <= hour, found)
+        case _:
+            return found
+
+
+def _matches(one: Comparison, of: FromClause, *, sqlite: bool) -> ColumnElement[bool]:
+    found, value = _value(one.field, of, sqlite=sqlite), one.value
     match one.op:
         case Op.EQ:
             return found == value
         case Op.NEQ:
             return found != value
         case Op.GT | Op.GTE | Op.LT | Op.LTE:
-            return _RANKING[one.op](_ranked(one.field, sqlite=sqlite), value)
+            return _RANKING[one.op](_ranked(one.field, of, sqlite=sqlite), value)
         case Op.IN:
             return found.in_(value if isinstance(value, tuple) else (value,))
         case Op.IS:

@@ -4,12 +4,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Row, func, insert, select, update
+from sqlalchemy import Row, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from vivavoce.core.assistant import Cast, Version
 from vivavoce.core.event import Ending
-from vivavoce.core.run import Run
+from vivavoce.core.run import Priority, Run
 from vivavoce.core.scenario import Scenario
 from vivavoce.core.status import Status
 from vivavoce.core.verdict import Fault
@@ -23,23 +23,17 @@ from vivavoce.storage.codec import (
     versions_codec,
 )
 from vivavoce.storage.database import Tx
-from vivavoce.storage.page import Page, Slice, Span, Window, fetch_page, fetch_slice
+from vivavoce.storage.page import Page, Slice, Span, Window, fetch_slice
+from vivavoce.storage.run_pages import RunFilter, fetch
 from vivavoce.storage.tables import runs, snapshots
 
 T = TypeVar("T")
 
+FORMAT = 1
+"""What a run froze can be read by workers that know this format or a later one. It grows when a release freezes what an
+older one would misread; workers leave later formats to others, so old and new ones can work side by side."""
 _TRIES = 3
 """How often what was deleted in the very moment in which it was found is kept anew."""
-
-
-@dataclass(frozen=True, slots=True)
-class RunFilter:
-    """Exact matches; None does not filter."""
-
-    scenario_id: str | None = None
-    suite: str | None = None
-    batch_id: str | None = None
-    statuses: frozenset[Status] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +48,15 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Frozen:
-    """What a run works on, as it was when it was triggered."""
+    """What a run works on, as it was when it was triggered. ``hooked`` says that somebody is to be told when it is
+    over, where whoever asked has looked."""
 
     org: str
     run: Run
     scenario: Scenario
     version: Version | None
     others: tuple[Version, ...] = ()
+    hooked: bool = False
 
     @property
     def cast(self) -> Cast | None:
@@ -92,6 +88,10 @@ def _run(row: Row[Any]) -> Run:
         talked_ms=row.talked_ms,
         usage=usage_codec.loads(row.usage) if row.usage else None,
         finding_id=row.finding_id,
+        priority=Priority(row.priority),
+        attempts=row.attempts,
+        setbacks=tuple(row.setbacks),
+        suite=row.suite,
     )
 
 
@@ -129,6 +129,12 @@ def add(tx: Tx, org: str, orders: Sequence[Order]) -> None:
             "talked_ms": 0,
             "created_at": order.run.created_at,
             "updated_at": order.run.updated_at,
+            "target": order.scenario.target,
+            "priority": order.run.priority,
+            "due_at": 0,
+            "format": FORMAT,
+            "attempts": 1,
+            "setbacks": [],
             "dispatch": 1,
             "progress": 0,
             "stalls": 0,
@@ -162,6 +168,12 @@ def get(tx: Tx, org: str, run_id: str, scenario_id: str | None = None) -> Run | 
     return _run(row) if row else None
 
 
+def get_many(tx: Tx, org: str, ids: Collection[str]) -> tuple[Run, ...]:
+    """The runs with these ids, in the order of their ids; those that there are not are left out."""
+    rows = tx.execute(select(runs).where(runs.c.org == org, runs.c.id.in_(sorted(set(ids)))).order_by(runs.c.id))
+    return tuple(_run(row) for row in rows)
+
+
 def holder(tx: Tx, conversation_id: str, *, lock: bool = False) -> str | None:
     """The id of the run that the conversation belongs to, or None. ``lock`` holds the run until the commit: whoever
     locks both takes a run before its conversation."""
@@ -181,14 +193,7 @@ def set_finding(tx: Tx, conversation_id: str, finding_id: str) -> None:
 
 def get_page(tx: Tx, org: str, wanted: RunFilter, window: Window) -> Page[Run]:
     """A page of runs, newest first."""
-    where: list[ColumnElement[bool]] = [runs.c.org == org]
-    for column in ("scenario_id", "suite", "batch_id"):
-        value = getattr(wanted, column)
-        if value is not None:
-            where.append(runs.c[column] == value)
-    if wanted.statuses is not None:
-        where.append(runs.c.status.in_(sorted(wanted.statuses)))
-    rows, total = fetch_page(tx, runs, where, window, [runs.c.id.desc()])
+    rows, total = fetch(tx, org, wanted, window)
     return Page(tuple(_run(row) for row in rows), total, window)
 
 

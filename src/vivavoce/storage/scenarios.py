@@ -3,15 +3,18 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, delete, func, insert, select, update
 
 from vivavoce.core.assistant import Form
 from vivavoce.core.event import Millis
 from vivavoce.core.scenario import Scenario
+from vivavoce.core.status import Status
+from vivavoce.storage import hooks, tallies
 from vivavoce.storage.codec import scenario_codec
 from vivavoce.storage.database import Tx
 from vivavoce.storage.page import Page, Slice, Span, Window, fetch_page, fetch_slice
-from vivavoce.storage.tables import assistants, conversations, runs, scenarios, snapshots, versions
+from vivavoce.storage.snapshots import FREEZING, drop_loose
+from vivavoce.storage.tables import assistants, conversations, runs, scenarios, versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,22 +86,17 @@ def put(tx: Tx, org: str, scenario: Scenario) -> None:
 def drop(tx: Tx, org: str, scenario_id: str) -> bool:
     """Remove a scenario with its runs and their conversations. False when there is none."""
     mine = select(scenarios.c.id).where(scenarios.c.org == org, scenarios.c.id == scenario_id)  # retired or not
-    driven = select(runs.c.id).where(runs.c.org == org, runs.c.scenario_id == scenario_id)
-    talks = select(runs.c.conversation_id).where(runs.c.org == org, runs.c.scenario_id == scenario_id)
+    its = (runs.c.org == org) & (runs.c.scenario_id == scenario_id)
     # In the order in which the journal takes them, a run before its conversation, or both could wait for each other.
     tx.execute(mine.with_for_update())
-    tx.execute(driven.order_by(runs.c.id).with_for_update())
-    freezing = (runs.c.scenario_digest, runs.c.version_digest, runs.c.others_digest)
-    frozen = select(*freezing).where(runs.c.org == org, runs.c.scenario_id == scenario_id)
-    digests = {digest for row in tx.execute(frozen) for digest in row if digest}
+    gone = tallies.lock(tx, its)
+    digests = {digest for row in tx.execute(select(*FREEZING).where(its).distinct()) for digest in row if digest}
+    talks = select(runs.c.conversation_id).where(its)
     tx.execute(delete(conversations).where(conversations.c.org == org, conversations.c.id.in_(talks)))
     done = tx.execute(delete(scenarios).where(scenarios.c.org == org, scenarios.c.id == scenario_id))
-    # What only these runs had frozen goes with them. It is locked first: a run that is made at this moment holds what
-    # it freezes until it can be seen here.
-    alone = snapshots.c.digest.in_(digests)
-    tx.execute(select(snapshots.c.digest).where(alone).order_by(snapshots.c.digest).with_for_update())
-    held = select(runs.c.id).where(or_(*(column == snapshots.c.digest for column in freezing)))
-    tx.execute(delete(snapshots).where(alone, ~held.exists()))
+    drop_loose(tx, digests)
+    hooks.shrunk(tx, org, [row.batch_id for row in gone if row.batch_id and not Status(row.status).final])
+    tallies.subtract(tx, gone)
     return done.rowcount > 0
 
 
@@ -122,9 +120,12 @@ def get_suite(tx: Tx, org: str, suite: str) -> tuple[Scenario, ...]:
 
 def get_suites(tx: Tx, org: str) -> tuple[str, ...]:
     """The names of all suites, in alphabetical order."""
-    mine = (scenarios.c.org == org, scenarios.c.suite.is_not(None), _active)
-    query = select(scenarios.c.suite).where(*mine).distinct()
-    return tuple(sorted(tx.execute(query).scalars()))
+    # From one name to the next in the index: there are far fewer suites than scenarios.
+    lowest = select(func.min(scenarios.c.suite).label("suite")).where(scenarios.c.org == org, _active)
+    found = lowest.cte("found", recursive=True)
+    follows = lowest.where(scenarios.c.suite > found.c.suite).scalar_subquery()
+    found = found.union_all(select(follows).where(found.c.suite.is_not(None)))
+    return tuple(sorted(tx.execute(select(found.c.suite).where(found.c.suite.is_not(None))).scalars()))
 
 
 def get_slice(tx: Tx, org: str, targets: Collection[str], span: Span) -> Slice[Scenario]:
