@@ -1,68 +1,36 @@
 """The whole house in this process: what is wired to what, and what is left when it closes."""
 
 import asyncio
-import json
-import logging
 import subprocess
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
-from starlette.types import ASGIApp, Message
+from sqlalchemy import select
 
+from tests.support.asgi import get
+from tests.support.postgres import new_postgres
 from tests.support.server import MAIN, environment
-from tests.support.store import KINDS, PATIENCE_S, a_scenario, a_version, new_postgres
+from tests.support.store import KINDS, PATIENCE_S, a_conversation, a_scenario, a_version
 from vivavoce import __version__
 from vivavoce.app import House, application, house
 from vivavoce.clock import SystemClock
 from vivavoce.core.status import Status
 from vivavoce.directory import DirectoryBusy
-from vivavoce.engine.leases import Job
-from vivavoce.services import assistants, keys, runs, scenarios
+from vivavoce.engine.leases import Ceilings
+from vivavoce.services import assistants, keys, machines, runs, scenarios
 from vivavoce.services.errors import Rejected
 from vivavoce.services.keys import ORG
+from vivavoce.services.watching import Stream
 from vivavoce.settings import Settings
+from vivavoce.storage import conversations
+from vivavoce.storage.tables import conversations as talks
 
 
 @pytest.fixture(autouse=True)
 def bare(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in Settings.model_fields:
         monkeypatch.delenv(f"VIVA_{name.upper()}", raising=False)
-
-
-@dataclass(frozen=True)
-class Answer:
-    status: int
-    headers: Mapping[str, str]
-    json: Any
-
-
-async def get(app: ASGIApp, path: str, secret: str = "") -> Answer:
-    raw = [(b"authorization", f"Bearer {secret}".encode())] if secret else []
-    scope = {
-        "type": "http",
-        "method": "GET",
-        "path": path,
-        "raw_path": path.encode(),
-        "root_path": "",
-        "query_string": b"",
-        "headers": raw,
-    }
-    sent: list[Message] = []
-
-    async def receive() -> Message:
-        return {"type": "http.request", "body": b"", "more_body": False}
-
-    async def send(message: Message) -> None:
-        sent.append(message)
-
-    await app(scope, receive, send)
-    headers = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
-    body = b"".join(message.get("body", b"") for message in sent[1:])
-    return Answer(sent[0]["status"], headers, json.loads(body) if body[:1] in (b"{", b"[") else body.decode())
 
 
 async def test_an_empty_house_shows_its_first_key_once(tmp_path: Path) -> None:
@@ -110,7 +78,7 @@ async def passed(opened: House) -> None:
     test = a_scenario(target=assistant.id, brief=brief, criteria=())
     scenario = await ctx.database.write(lambda tx: scenarios.create(ctx, tx, ORG, test))
     run = await ctx.database.write(lambda tx: runs.trigger(ctx, tx, ORG, scenario.id, None))
-    opened.worker.submit([Job(run.id, 1)])
+    ctx.wake()
     async with asyncio.timeout(PATIENCE_S):
         while not (await runs.retrieve(ctx, ORG, scenario.id, run.id)).status.final:
             pass
@@ -130,13 +98,37 @@ async def test_the_worker_of_the_house_drives_runs(tmp_path: Path, kind: str) ->
         async with house(settings) as opened:
             await passed(opened)
         # Several may share a server, and then the directory belongs to nobody.
-        async with house(settings) as opened:
+        async with house(settings) as opened, house(settings) as other:
             assert opened.first_key is None
+            assert len(await machines.get_all(opened.context.database)) == 2
+            await passed(other)
+            await one_at_a_time(opened, other)
+        async with house(settings, works=False) as opened:
+            assert await machines.get_all(opened.context.database) == ()
+
+
+async def one_at_a_time(one: House, other: House) -> None:
+    """Two servers take turns in a conversation."""
+    talk = a_conversation()
+    await one.context.database.write(lambda tx: conversations.add(tx, ORG, [talk]))
+    async with one.context.turns.of(talk.id):
+        token = await other.context.database.read(
+            lambda tx: tx.execute(select(talks.c.turn_token).where(talks.c.id == talk.id)).scalar_one()
+        )
+        assert token is not None
+
+
+async def test_what_the_settings_allow_holds_for_the_runs_of_all_workers(tmp_path: Path) -> None:
+    settings = Settings(
+        data_dir=tmp_path, total_concurrency=9, destination_concurrency=3, destination_limits={"assistant-a": 1}
+    )
+    async with house(settings) as opened:
+        assert opened.context.ceilings == Ceilings(9, 3, {"assistant-a": 1})
+        await passed(opened)
 
 
 async def test_a_database_that_is_away_stops_the_start(tmp_path: Path) -> None:
     address = "postgresql://nobody@127.0.0.1:1/none?connect_timeout=2"
-    logging.getLogger("dbos").setLevel(logging.CRITICAL)
     with pytest.raises(Exception, match="connection"):
         async with house(Settings(data_dir=tmp_path, database_url=address, secret_key="k")):  # type: ignore[arg-type]
             raise AssertionError("it started")
@@ -180,3 +172,21 @@ async def test_an_empty_secret_key_is_none(tmp_path: Path) -> None:
         async with house(Settings(data_dir=tmp_path)):
             raise AssertionError("it started")
     assert [path.name for path in tmp_path.iterdir()] == ["secret.key"]
+
+
+async def test_whoever_watches_is_sent_away_when_the_house_rests(tmp_path: Path) -> None:
+    async with house(Settings(data_dir=tmp_path), works=False) as opened:
+        ctx = opened.context
+        stream = Stream(ORG, "k-1")
+        ctx.watcher.join(ctx.database, stream)
+        await opened.rest()
+        assert stream.outbox.farewell == "the server stops"
+        ctx.watcher.leave(stream)
+
+
+async def test_whoever_watches_hears_at_once_of_what_this_process_writes(tmp_path: Path) -> None:
+    async with house(Settings(data_dir=tmp_path), works=False) as opened:
+        for stir in (opened.context.wake, opened.context.journal._told):
+            opened.context.watcher._woken.clear()
+            stir()
+            assert opened.context.watcher._woken.is_set()

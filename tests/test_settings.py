@@ -5,7 +5,11 @@ import pytest
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
+from vivavoce import app
+from vivavoce.core.budget import Budget
 from vivavoce.models.config import Provider
+from vivavoce.services.errors import Rejected
+from vivavoce.services.prices import Price
 from vivavoce.settings import Settings
 
 
@@ -83,6 +87,14 @@ def test_sqlite_lives_in_the_directory(tmp_path: Path) -> None:
         ("providers", '{"a": {"base_url": "http://x", "timeout_s": 0}}'),
         ("providers", '{"a": {"base_url": "http://x", "max_attempts": 11}}'),
         ("providers", '{"a": {"base_url": "http://x", "apikey": "secret"}}'),
+        ("providers", '{"a": {"requests_per_minute": 5}}'),
+        ("providers", '{"a": {"base_url": "http://x", "tokens_per_minute": -1}}'),
+        ("prices", '{"m": {"input": 1}}'),
+        ("prices", '{"m": {"input": -1, "output": 1}}'),
+        ("prices", '{"m": {"input": Infinity, "output": 1}}'),
+        ("batch_token_limit", "0"),
+        ("batch_money_limit", "0"),
+        ("batch_money_limit", "nan"),
         ("numbers", '{"+1": 2}'),
         ("sandbox_url", "localhost:9000"),
         ("sandbox_url", "file:///secret"),
@@ -112,6 +124,32 @@ def test_networks_are_separated_by_commas(
 
 
 PROVIDERS = '{"local": {"base_url": "http://l/v1", "api_key_env": "LOCAL_KEY", "api_key": "unused", "concurrency": 3}}'
+
+
+LIMITS = '{"anthropic": {"requests_per_minute": 50, "tokens_per_minute": 1000}, "openai": {"concurrency": 2}}'
+
+
+def test_vendors_may_be_named_for_their_limits_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    providers = given(monkeypatch, providers=LIMITS).for_models({}).providers
+    assert providers == {
+        "anthropic": Provider("anthropic", "", requests_per_minute=50, tokens_per_minute=1000),
+        "openai": Provider("openai", "", concurrency=2),
+    }
+
+
+PRICES = '{"openai/m": {"input": 0.15, "output": 0.6}}'
+
+
+def test_prices_and_the_budget_of_every_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = given(monkeypatch, prices=PRICES, batch_token_limit="1000", batch_money_limit="2.5")
+    assert app.prices(settings) == {"openai/m": Price(0.15, 0.6)}
+    assert app.budget(settings) == Budget(1000, 2_500_000)
+
+
+def test_a_budget_of_money_needs_prices(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert app.budget(given(monkeypatch)) == Budget()
+    with pytest.raises(Rejected, match="VIVA_PRICES"):
+        app.budget(given(monkeypatch, batch_money_limit="2.5"))
 
 
 @pytest.mark.parametrize(("environment", "key"), [({"LOCAL_KEY": "sk-1"}, "sk-1"), ({}, "")])

@@ -3,61 +3,83 @@
 import os
 import re
 import secrets
-from collections.abc import AsyncGenerator
+import socket
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+import structlog
 from fastapi import FastAPI
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Mount, Route
 
 from vivavoce import __version__
 from vivavoce.api.gate import Gate, Render
+from vivavoce.api.metrics import route as metrics_route
 from vivavoce.api.rates import Rates
 from vivavoce.api.retell import application as retell
+from vivavoce.api.retell import scopes as retell_scopes
+from vivavoce.api.scopes import Rule
 from vivavoce.api.telnyx import application as telnyx
 from vivavoce.api.telnyx import inbound, sample
+from vivavoce.api.telnyx import scopes as telnyx_scopes
 from vivavoce.api.telnyx.messenger import ApiMessenger
 from vivavoce.api.telnyx.wire.assistant import renewed
 from vivavoce.api.viva import application as viva
+from vivavoce.api.viva import scopes as viva_scopes
+from vivavoce.api.watched import Watched
 from vivavoce.channels.messenger import Loopback, Messenger
 from vivavoce.clock import SystemClock
+from vivavoce.core.budget import MICROS, Budget
 from vivavoce.core.clock import Clock
 from vivavoce.core.ids import NewId, uuid7
 from vivavoce.directory import held
 from vivavoce.engine.duties import Duties
-from vivavoce.engine.queue import Queue
-from vivavoce.engine.worker import Worker
+from vivavoce.engine.leases import Ceilings
+from vivavoce.engine.worker import Places, Worker
 from vivavoce.models.resolve import Models
 from vivavoce.outbound.fetch import Session, open_session
 from vivavoce.outbound.guard import Guard, networks
 from vivavoce.outbound.signing import Signer
 from vivavoce.services import keys
 from vivavoce.services.context import Context, Limits
-from vivavoce.services.duties import perform
+from vivavoce.services.duties import begin, perform
 from vivavoce.services.errors import Rejected
 from vivavoce.services.examinations import conduct
-from vivavoce.services.turns import Turns
+from vivavoce.services.figures import Standing
+from vivavoce.services.prices import Price
+from vivavoce.services.shares import shared
+from vivavoce.services.turns import Shared, Turns
+from vivavoce.services.watching import Watcher
 from vivavoce.settings import Settings
 from vivavoce.storage.database import Database, connect
 from vivavoce.storage.journal import Journal
-from vivavoce.storage.migrate import migrate
+from vivavoce.storage.migrate import migrate, revisions
 from vivavoce.storage.seal import Seal, derived
+from vivavoce.storage.workers import Presence
+from vivavoce.telemetry.watching import Watching, watching
 from vivavoce.tools.code import open_sandbox
 
 # The demo's sample is handed on from here, because only this module may name a vendor's room.
 __all__ = ["House", "application", "database", "house", "sample", "sources"]
 
+log = structlog.get_logger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """A server that is open for business. ``first_key`` is the secret of the key that was just made, if one was."""
+    """A server that is open for business. ``first_key`` is the secret of the key that was just made, if one was;
+    ``worker_id`` is who drives runs here. ``rest`` takes no more work and hands over what is under way.
+    ``metrics`` is where Prometheus reads, if it can."""
 
     context: Context
-    worker: Worker
     first_key: str | None
+    worker_id: str
+    rest: Callable[[], Awaitable[None]]
+    metrics: Route | None
 
 
 def sources() -> tuple[Clock, NewId]:
@@ -69,8 +91,9 @@ def sources() -> tuple[Clock, NewId]:
 @asynccontextmanager
 async def database(settings: Settings) -> AsyncGenerator[Database]:
     """The database with its schema up to date."""
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    opened = connect(settings.url)
+    if settings.file is not None:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+    opened = connect(settings.url, settings.database_connections)
     try:
         await migrate(opened, renewed)
         yield opened
@@ -79,26 +102,57 @@ async def database(settings: Settings) -> AsyncGenerator[Database]:
 
 
 @asynccontextmanager
-async def house(settings: Settings) -> AsyncGenerator[House]:
-    """Open everything, drive runs, and close it in the other order."""
+async def house(
+    settings: Settings, *, works: bool = True, serves: bool = True, metrics: bool = True
+) -> AsyncGenerator[House]:
+    """Open everything, drive runs and do duties if it ``works``, and close it in the other order.
+
+    Keys are made and adopted only by one that ``serves``. Without ``metrics`` Prometheus finds none.
+    """
     clock, new_id = sources()
+    presence = Presence(
+        new_id(), socket.gethostname(), os.getpid(), __version__, settings.worker_concurrency, clock.now()
+    )
     async with AsyncExitStack() as stack:
+        detailed = settings.log_level == "debug"
+        observed = watching(
+            __version__, presence.id, metrics=metrics, detailed=detailed, endpoint=settings.otlp_endpoint
+        )
+        watched = stack.enter_context(observed)
         key = _secret_key(settings)
-        alone = settings.file is not None
         if settings.file is not None:
-            # The queue's file is in the one, the runs are in the other.
+            # The key's file is in the one, the runs are in the other.
             for directory in {settings.data_dir.resolve(), settings.file.resolve().parent}:
                 stack.enter_context(held(directory))
         opened = await stack.enter_async_context(database(settings))
-        first_key = await _first_key(settings, opened, clock, new_id)
-        models = Models(settings.for_models())
+        if (found := await revisions(opened)).newer:
+            log.warning("the database is of a newer release, and is left as it is", revision=found.database)
+        first_key = await _first_key(settings, opened, clock, new_id) if serves else None
+        models = Models(settings.for_models(), telemetry=watched.telemetry)
         stack.push_async_callback(models.close)
         outbound = await stack.enter_async_context(open_session(Guard(networks(settings.allow_networks))))
         sandbox = await stack.enter_async_context(open_sandbox(settings.sandbox_url))
-        duties = Duties(opened, clock, new_id, lambda duty: perform(context, duty))
+        duties = Duties(opened, clock, new_id, lambda duty: perform(context, duty), watched.telemetry)
+        worker = Worker(
+            opened,
+            lambda lease, halting: conduct(context, lease, halting),
+            new_id,
+            presence,
+            Places(settings.worker_concurrency, settings.grace_seconds, ceilings(settings)),
+            alone=settings.file is not None,
+        )
+
+        watcher = Watcher()
+
+        def wake() -> None:
+            watcher.wake()
+            if works:
+                worker.wake()
+                duties.wake()
+
         context = Context(
             opened,
-            Journal(opened),
+            Journal(opened, told=watcher.wake, telemetry=watched.telemetry),
             clock,
             new_id,
             models,
@@ -110,26 +164,81 @@ async def house(settings: Settings) -> AsyncGenerator[House]:
                 settings.worker_concurrency,
                 settings.utterance_limit,
                 settings.repeat_limit,
+                settings.run_timeout_seconds,
+                settings.run_retries,
+                settings.keep_runs_days,
+                settings.keep_conversations_days,
             ),
             settings.numbers,
-            Turns(),
+            # The servers of one PostgreSQL share its conversations.
+            Turns(Shared(opened, new_id) if settings.file is None else None),
             Seal(key),
             signer(settings),
             _messenger(settings, outbound, new_id),
-            duties.wake,
+            wake,
             secrets.SystemRandom().random,
             settings.import_urls,
             settings.embedding_model,
             sandbox=sandbox,
+            prices=prices(settings),
+            budget=budget(settings),
+            ceilings=ceilings(settings),
+            watcher=watcher,
+            telemetry=watched.telemetry,
         )
         stack.push_async_callback(context.background.close)
-        stack.push_async_callback(duties.stop)
-        duties.start()
-        queue = Queue(settings.url, settings.data_dir, settings.worker_concurrency, new_id())
-        worker = Worker(opened, queue, lambda lease: conduct(context, lease), new_id, alone=alone)
-        stack.push_async_callback(worker.stop)
-        await worker.start()
-        yield House(context, worker, first_key)
+        to_stop: list[Callable[[], Awaitable[None]]] = []
+
+        async def rest() -> None:
+            while to_stop:
+                await to_stop.pop()()
+
+        stack.push_async_callback(rest)
+        if models.limited and settings.file is None:
+            # Before it works: it must not begin with all that the providers allow.
+            await stack.enter_async_context(shared(opened, presence, models.share, works=works))
+        if works:
+            to_stop.append(duties.stop)
+            await begin(context)
+            duties.start()
+            to_stop.append(worker.stop)
+            await worker.start()
+        # Before all others: clients that watch would keep the server from closing their connections.
+        to_stop.append(watcher.stop)
+        yield House(context, first_key, presence.id, rest, _metrics(settings, context, watched))
+
+
+def _metrics(settings: Settings, context: Context, watched: Watching) -> Route | None:
+    """Where Prometheus reads."""
+    metrics = watched.metrics
+    if metrics is None:
+        return None
+    standing = Standing(context.database, context.clock.ticks)
+
+    async def exposed() -> bytes:
+        figures = await standing.now()
+        return metrics.exposition(figures, context.models.standing())
+
+    check = keys.Checker(context.database, context.clock)
+    return metrics_route(check, exposed, metrics.media_type, is_open=settings.metrics_open)
+
+
+def prices(settings: Settings) -> dict[str, Price]:
+    """What models cost."""
+    return {name: Price(one.input, one.output) for name, one in settings.prices.items()}
+
+
+def budget(settings: Settings) -> Budget:
+    """What every batch may spend that is given no budget of its own. Raises ``Rejected`` for money without prices."""
+    money = settings.batch_money_limit
+    if money is not None and not settings.prices:
+        raise Rejected("VIVA_BATCH_MONEY_LIMIT needs prices: set VIVA_PRICES.")
+    return Budget(settings.batch_token_limit, None if money is None else max(1, round(money * MICROS)))
+
+
+def ceilings(settings: Settings) -> Ceilings:
+    """How many runs may be driven at the same time by all workers together."""
+    return Ceilings(settings.total_concurrency, settings.destination_concurrency, settings.destination_limits)
 
 
 def _secret_key(settings: Settings) -> str:
@@ -189,39 +298,54 @@ async def _first_key(settings: Settings, opened: Database, clock: Clock, new_id:
     return secret
 
 
-def application(settings: Settings, opened: House) -> Starlette:
-    """Every API and the health checks, on one ASGI application."""
-    context = opened.context
+def health(opened: House) -> Starlette:
+    """The health checks and what Prometheus reads, for a process that serves no API."""
+    return Starlette(routes=_health(opened))
 
+
+def _health(opened: House) -> list[Route]:
     async def healthz(_request: Request) -> JSONResponse:
         return JSONResponse({"status": "ok", "version": __version__})
 
     async def readyz(_request: Request) -> JSONResponse:
         try:
-            await context.database.ping()
+            await opened.context.database.ping()
         except Exception as failure:  # noqa: BLE001  # whatever the driver raises, the answer is: not ready
             return JSONResponse({"status": "unavailable", "reason": type(failure).__name__}, 503)
         return JSONResponse({"status": "ready", "version": __version__})
 
-    def gated(api: FastAPI, render: Render) -> Gate:
+    routes = [Route("/healthz", healthz), Route("/readyz", readyz)]
+    return routes if opened.metrics is None else [*routes, opened.metrics]
+
+
+def application(settings: Settings, opened: House) -> Starlette:
+    """Every API and the health checks, on one ASGI application."""
+    context = opened.context
+
+    check = keys.Checker(context.database, context.clock)
+
+    def gated(api: FastAPI, render: Render, rules: Sequence[Rule]) -> Gate:
         return Gate(
             api,
-            check=lambda secret: keys.check(context.database, secret),
+            check=check,
             rates=Rates(settings.rate_limit, context.clock),
             render=render,
             new_id=context.new_id,
             max_body=settings.max_body_bytes,
+            rules=rules,
         )
 
-    v2 = Mount("/v2", app=gated(telnyx.application(context, opened.worker.submit), telnyx.render))
+    v2 = Mount("/v2", app=gated(telnyx.application(context), telnyx.render, telnyx_scopes.RULES))
     # An id may hold an encoded line break, which "." does not match; and lists under /v2 are the other API's, whose
     # paths begin at the root.
     v2.path_regex = re.compile(v2.path_regex.pattern.replace("^/v2", "^/v2(?!/list-)"), re.DOTALL)
-    testing = Mount("", app=gated(retell.application(context, opened.worker.submit), retell.render))
+    testing = Mount("", app=gated(retell.application(context), retell.render, retell_scopes.RULES))
     testing.path_regex = re.compile(testing.path_regex.pattern, re.DOTALL)
-    own = Mount("/viva/v1", app=gated(viva.application(context), viva.render))
+    own = Mount("/viva/v1", app=gated(viva.application(context), viva.render, viva_scopes.RULES))
     # Signed by the carrier, who has no key; a route, because a mount would only take it with a slash at its end.
     texts = Route("/webhooks/messages", inbound.application(context, settings.messenger_public_key))
-    served = Starlette(routes=[Route("/healthz", healthz), Route("/readyz", readyz), own, texts, v2, testing])
+    accesses = settings.log_format == "json" if settings.access_log is None else settings.access_log
+    watched = Middleware(Watched, telemetry=context.telemetry, accesses=accesses)
+    served = Starlette(routes=[*_health(opened), own, texts, v2, testing], middleware=[watched])
     served.router.redirect_slashes = False
     return served

@@ -10,20 +10,29 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from vivavoce.models.config import ModelSettings, Provider
+from vivavoce.models.config import COMPATIBLE_VENDORS, OTHER_VENDORS, ModelSettings, Provider
 
 _DATABASE = re.compile(r"postgres(ql(\+psycopg)?)?://.+|sqlite:///(?!:memory:).+", re.DOTALL)
 
 
 class ProviderSetting(BaseModel, extra="forbid"):
-    """One OpenAI-compatible endpoint in ``VIVA_PROVIDERS``."""
+    """One OpenAI-compatible endpoint in ``VIVA_PROVIDERS``, or the limits of a vendor that is known without it."""
 
-    base_url: str
+    base_url: str = ""
     api_key: SecretStr = SecretStr("")
     api_key_env: str = ""
     concurrency: int = Field(default=256, ge=1)
     timeout_s: float = Field(default=60.0, gt=0)
     max_attempts: int = Field(default=4, ge=1, le=10)
+    requests_per_minute: int = Field(default=0, ge=0)
+    tokens_per_minute: int = Field(default=0, ge=0)
+
+
+class PriceSetting(BaseModel, extra="forbid"):
+    """What a million tokens of one model cost, in ``VIVA_PRICES``."""
+
+    input: float = Field(ge=0, le=1_000_000)
+    output: float = Field(ge=0, le=1_000_000)
 
 
 class Settings(BaseSettings):
@@ -37,6 +46,7 @@ class Settings(BaseSettings):
     port: int = Field(default=8080, ge=0, le=65535)
     data_dir: Path = Path("data")
     database_url: SecretStr | None = None
+    database_connections: int = Field(default=16, ge=2, le=200)
     api_key: SecretStr | None = None
 
     default_model: str | None = None
@@ -61,18 +71,41 @@ class Settings(BaseSettings):
     rate_limit: int = Field(default=6000, ge=0)
     max_body_bytes: int = Field(default=2 * 1024 * 1024, ge=1024)
     worker_concurrency: int = Field(default=256, ge=1, le=5000)
+    total_concurrency: int | None = Field(default=None, ge=1)
+    destination_concurrency: int | None = Field(default=None, ge=1)
+    destination_limits: dict[str, Annotated[int, Field(ge=1)]] = {}
+    grace_seconds: float = Field(default=20.0, ge=0, le=3600)
+    run_timeout_seconds: int = Field(default=3600, ge=1, le=86_400)
+    run_retries: int = Field(default=2, ge=0, le=20)
+    prices: dict[str, PriceSetting] = {}
+    batch_token_limit: int | None = Field(default=None, ge=1, le=10**15)
+    batch_money_limit: float | None = Field(default=None, gt=0, le=10**9)
+    keep_conversations_days: int = Field(default=0, ge=0, le=36_500)
+    keep_runs_days: int = Field(default=0, ge=0, le=36_500)
+    metrics_open: bool = False
+    otlp_endpoint: str = Field(default="", pattern=r"^(https?://.+)?$")
     turn_limit: int = Field(default=40, ge=1, le=1000)
     utterance_limit: int = Field(default=400, ge=1, le=10_000)
     repeat_limit: int = Field(default=3, ge=2, le=1000)
     max_duration_seconds: int = Field(default=600, ge=1, le=3600)
     idle_minutes: int = Field(default=30, ge=1, le=10_000_000)
     log_format: Literal["text", "json"] = "text"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    access_log: bool | None = None
 
     @field_validator("database_url")
     @classmethod
     def _kind(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and not _DATABASE.fullmatch(value.get_secret_value()):
             raise ValueError("Value should be an address such as postgresql://user:password@host/name")
+        return value
+
+    @field_validator("providers")
+    @classmethod
+    def _somewhere(cls, value: dict[str, ProviderSetting]) -> dict[str, ProviderSetting]:
+        for name, one in value.items():
+            if not one.base_url and name not in {"openai", *COMPATIBLE_VENDORS, *OTHER_VENDORS}:
+                raise ValueError(f"Provider {name!r} should have a base_url")
         return value
 
     @field_validator("allow_networks", mode="before")
@@ -116,6 +149,8 @@ class Settings(BaseSettings):
                 one.concurrency,
                 one.timeout_s,
                 one.max_attempts,
+                one.requests_per_minute,
+                one.tokens_per_minute,
             )
             for name, one in self.providers.items()
         }

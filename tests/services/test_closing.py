@@ -18,7 +18,6 @@ from vivavoce.core.run import Run
 from vivavoce.core.scenario import Criterion
 from vivavoce.core.tool import FunctionTool, HandoffTarget, HandoffTool, HangupTool, ToolMock
 from vivavoce.engine import leases
-from vivavoce.engine.leases import Job
 from vivavoce.models.resolve import Models
 from vivavoce.services import assistants, chat, closing, conversations, findings, runs, scenarios
 from vivavoce.services.context import Context
@@ -255,9 +254,9 @@ async def examined(ctx: Context, assistant: Assistant, **given: Any) -> Run:
     )
     scenario = await ctx.database.write(lambda tx: scenarios.create(ctx, tx, ORG, draft))
     run = await ctx.database.write(lambda tx: runs.trigger(ctx, tx, ORG, scenario.id, None))
-    lease = await ctx.database.write(lambda tx: leases.claim(tx, Job(run.id, 1), "token"))
-    assert lease is not None
-    await conduct(ctx, lease)
+    (lease,) = await ctx.database.write(lambda tx: leases.take(tx, "worker", "token", 1))
+    assert lease.run_id == run.id
+    await conduct(ctx, lease, lambda: False)
     return await runs.retrieve(ctx, ORG, scenario.id, run.id)
 
 

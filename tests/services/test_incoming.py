@@ -13,7 +13,7 @@ from vivavoce.core.text import Direction, Text, TextStatus
 from vivavoce.core.tool import HangupTool
 from vivavoce.services import assistants, chat, conversations, incoming, messaging
 from vivavoce.services.context import Context
-from vivavoce.services.errors import Broken
+from vivavoce.services.errors import Broken, Rejected
 from vivavoce.services.incoming import Arrival
 from vivavoce.services.messaging import Wish
 from vivavoce.storage import conversations as talks
@@ -311,8 +311,26 @@ async def test_whose_message_it_is(ctx: Context) -> None:
     await messaging.send(ctx, "org-b", first.id, Wish(AGENT, THIRD, "Hi"))
     assert await incoming.owner(ctx, Arrival(USER, AGENT, "x")) == "org-b"
     ctx = mapped(ctx, await made(ctx, "org-c"))
-    assert await incoming.owner(ctx, Arrival(USER, AGENT, "x")) == "org-c"
-    assert await incoming.owner(ctx, Arrival(THIRD, AGENT, "x")) == "org-b"
+    for sender in (USER, THIRD):
+        assert await incoming.owner(ctx, Arrival(sender, AGENT, "x")) == "org-c"
+
+
+async def test_nobody_sends_from_a_number_of_others(ctx: Context) -> None:
+    theirs, ours = await made(ctx, "org-b"), await made(ctx)
+    ctx = mapped(ctx, theirs)
+    with pytest.raises(Rejected, match="somebody else"):
+        await messaging.send(ctx, ORG, ours.id, Wish(AGENT, USER, "Hi"))
+    sent = await messaging.send(ctx, "org-b", theirs.id, Wish(AGENT, USER, "Hi"))
+    # Nor does a tool, whatever the conversation says of its numbers.
+    talk = await conversations.retrieve(ctx, "org-b", sent.conversation_id or "")
+    await ctx.database.write(lambda tx: talks.add(tx, ORG, [replace(talk, id="copy", metadata=talk.metadata)]))
+    forged = {**talk.metadata, "assistant_id": ours.id}
+    await ctx.database.write(lambda tx: talks.set_metadata(tx, replace(talk, id="copy", metadata=forged)))
+    with pytest.raises(Rejected, match="somebody else"):
+        await messaging.say(ctx, ORG, "copy", "Hi", "key-1")
+    assert await kept(ctx) == []
+    # What comes to the number does not come to them either.
+    assert (await arrives(ctx, "hello")).reason == incoming.NOBODY
 
 
 async def test_what_a_carrier_reports_of_what_it_took(ctx: Context) -> None:

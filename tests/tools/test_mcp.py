@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any, Literal
 
@@ -335,15 +335,28 @@ async def test_a_stream_without_an_end_is_left(
             await mcp.get_tools(session, Endpoint(url, transport), PATIENCE_S)
 
 
+async def _spaces() -> AsyncIterator[bytes]:
+    """Every byte comes well within the time limit; the whole never would."""
+    while True:
+        yield b": \n"
+        await asyncio.sleep(0.005)
+
+
 @pytest.mark.parametrize("transport", TRANSPORTS)
-async def test_a_server_that_only_listens_is_left(session: Session, transport: Literal["http", "sse"]) -> None:
+@pytest.mark.parametrize("head", [False, True])
+async def test_a_server_that_only_listens_or_trickles_is_left(
+    session: Session, transport: Literal["http", "sse"], head: bool
+) -> None:
     never = asyncio.Event()
 
     async def hang(_: Seen) -> web.StreamResponse:
         await never.wait()
         return web.Response()
 
-    async with serving(hang) as server:
+    async def trickle(_: Seen) -> web.StreamResponse:
+        return web.Response(body=_spaces(), headers={"Content-Type": "text/event-stream"})
+
+    async with serving(trickle if head else hang) as server:
         with pytest.raises(Failed, match=r"did not answer within 0\.3 seconds"):
             await mcp.get_tools(session, Endpoint(server.url, transport), BRIEF_S)
 

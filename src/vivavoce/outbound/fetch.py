@@ -35,6 +35,7 @@ class Unreachable(Exception):
     def __init__(self, kind: Kind, message: str) -> None:
         super().__init__(message)
         self.kind: Kind = kind
+        self.plain: str = kind  # for logs: some secrets are part of a path
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +220,15 @@ def shown(url: str) -> str:
         if not parsed.host:
             return "the address"
         return str(parsed.with_user(None).with_query(None).with_fragment(None))
+    except ValueError:
+        return "the address"
+
+
+def whose(url: str) -> str:
+    """A URL as a log may show it: only where it leads to, since in some the path is the secret."""
+    try:
+        parsed = URL(url)
+        return str(parsed.origin().with_user(None)) if parsed.host else "the address"
     except ValueError:
         return "the address"
 

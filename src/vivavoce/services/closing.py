@@ -15,6 +15,7 @@ from vivavoce.core.assistant import Cast, Version
 from vivavoce.core.conversation import Conversation, Opening
 from vivavoce.core.event import Ending, Event, HandedOver, Left, Millis
 from vivavoce.core.model import ModelFailure
+from vivavoce.core.telemetry import plainly
 from vivavoce.core.tool import ToolMock
 from vivavoce.core.transcript import Transcript
 from vivavoce.services import findings, threads
@@ -178,7 +179,9 @@ async def _report_on(ctx: Context, duty: Duty, found: _Over) -> None:
             done = await last_turn(found.cast, state, models=minds, tools=tools, clock=ctx.clock)
         except ModelFailure as failure:
             if duty.attempts >= _PATIENCE:
-                log.warning("the last turn of a conversation failed", conversation=duty.subject, reason=str(failure))
+                log.warning(
+                    "the last turn of a conversation failed", conversation=duty.subject, reason=plainly(failure)
+                )
                 break
             raise
         await _keep(ctx, duty.subject, state.transcript, done.events)

@@ -8,6 +8,7 @@ from typing import Any, cast
 import structlog
 
 from vivavoce.core.model import ModelFailure, Prompt, Trouble
+from vivavoce.core.telemetry import plainly
 from vivavoce.models.catalogue import Listed
 from vivavoce.models.messages import Garbage, encode
 from vivavoce.models.relay import relayed, relayed_stream
@@ -44,7 +45,7 @@ async def complete(
         return completions.whole(reply, ctx.new_id(), ctx.clock.now() // 1000)
     transport, name = way
     try:
-        return await relayed(transport, {**request, "model": name}, within_s=WITHIN_S)
+        return await relayed(transport, {**request, "model": name}, within_s=WITHIN_S, telemetry=ctx.telemetry)
     except ModelFailure as failure:
         raise _told(failure) from failure
 
@@ -71,7 +72,7 @@ async def stream(
         events = completions.streamed(reply, ctx.new_id(), ctx.clock.now() // 1000, with_usage=with_usage)
         return Stream(_EVENTS, _each(tuple(events)))
     transport, name = way
-    pieces = relayed_stream(transport, {**request, "model": name}, within_s=WITHIN_S)
+    pieces = relayed_stream(transport, {**request, "model": name}, within_s=WITHIN_S, telemetry=ctx.telemetry)
     try:
         # Until the first piece is there, a failure can still be a proper answer.
         first = await anext(pieces)
@@ -93,7 +94,7 @@ async def _rest(first: bytes, pieces: AsyncGenerator[bytes]) -> AsyncIterator[by
             async for piece in pieces:
                 yield piece
         except ModelFailure as failure:
-            log.warning("a stream of chat completions broke off", reason=str(failure))
+            log.warning("a stream of chat completions broke off", reason=plainly(failure))
             error = {"message": str(failure), "type": "server_error", "code": failure.trouble.value, "param": None}
             yield b"\n\ndata: " + encode({"error": error}) + b"\n\n"
 

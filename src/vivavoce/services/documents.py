@@ -13,6 +13,8 @@ from vivavoce.core.document import Document
 from vivavoce.core.ids import NewId
 from vivavoce.core.model import ModelFailure
 from vivavoce.core.passage import Passage
+from vivavoce.core.telemetry import plainly
+from vivavoce.core.waiting import deadline
 from vivavoce.models.embeddings import AT_ONCE, Embedder, embedder
 from vivavoce.outbound.answer import storable
 from vivavoce.services.context import Context
@@ -162,10 +164,10 @@ async def _near(ctx: Context, model: str, corpus: _Corpus, query: str, most: int
         log.warning("searched by words: some documents are not embedded; viva documents embed does it", model=model)
         return None
     try:
-        async with asyncio.timeout(PATIENCE_S):
+        async with deadline(PATIENCE_S):
             [vector] = await embedder(ctx.models, model).embed([query], max_attempts=1)
     except (ModelFailure, TimeoutError) as failure:
-        log.warning("searched by words: the query could not be embedded", model=model, reason=str(failure))
+        log.warning("searched by words: the query could not be embedded", model=model, reason=plainly(failure))
         return None
     unit = ranking.unpacked(ranking.packed(vector))
     return await asyncio.to_thread(ranking.by_vectors, corpus.vectors, unit, most)

@@ -14,7 +14,10 @@ from vivavoce.core.event import ToolReturned
 from vivavoce.core.filter import Field, Filter
 from vivavoce.core.insight import FINAL, Finding, FindingStatus, Found, Insight, InsightGroup, Tally, schema_of, tally
 from vivavoce.core.model import Model, ModelFailure, Trouble
+from vivavoce.core.run import Priority
+from vivavoce.core.telemetry import plainly
 from vivavoce.core.transcript import Transcript
+from vivavoce.core.waiting import urgent
 from vivavoce.engine.duties import TRIES
 from vivavoce.examination.insight import ask_all
 from vivavoce.examination.tasks import InsightTask
@@ -133,7 +136,8 @@ async def perform(ctx: Context, duty: Duty) -> None:
     except ModelFailure as failure:
         outcomes: tuple[str | ModelFailure, ...] = (failure,) * len(begun.tasks)
     else:
-        outcomes = await ask_all(begun.tasks, model, mismatch)
+        with urgent(Priority.BATCH):  # the conversation is over, and nobody waits
+            outcomes = await ask_all(begun.tasks, model, mismatch)
     answered = {one.insight_id: one for one in begun.finding.results}
     failures: dict[str, ModelFailure] = {}
     for insight, outcome in zip(begun.missing, outcomes, strict=True):
@@ -150,7 +154,12 @@ async def perform(ctx: Context, duty: Duty) -> None:
         finding = replace(finding, status=status, completed_at=ctx.clock.now())
     await ctx.database.write(lambda tx: _keep(ctx, tx, duty.org, finding, begun.group, asked.prefix))
     if failures:
-        log.warning("insights were not answered", finding=finding.id, conversation=finding.conversation_id, reason=told)
+        log.warning(
+            "insights were not answered",
+            finding=finding.id,
+            conversation=finding.conversation_id,
+            reasons=sorted({plainly(one) for one in failures.values()}),
+        )
     if again:
         raise NotAnswered(told)
     ctx.wake()

@@ -10,6 +10,7 @@ from vivavoce.services.assistants import Check
 from vivavoce.services.context import Context
 from vivavoce.services.errors import Broken, Rejected
 from vivavoce.storage import assistants as kept_assistants
+from vivavoce.storage import locks
 from vivavoce.storage.database import Tx
 
 
@@ -40,6 +41,9 @@ def keep(
 ) -> tuple[Assistant, ...]:
     """Keep what was imported. What was imported before gets a new version, which becomes main, and keeps its tags;
     one that was deleted since is not brought back but made anew. Raises what ``assistants.create`` does."""
+    # Or two first imports of an account at once would make two assistants of each.
+    for provider in sorted({origin.provider for origin, _ in found}):
+        locks.hold(tx, "import", org, provider)
     kept: list[Assistant] = []
     for origin, version in found:
         before = kept_assistants.find(tx, org, origin)

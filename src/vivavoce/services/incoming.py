@@ -13,6 +13,7 @@ import structlog
 from vivavoce.core.conversation import Conversation
 from vivavoce.core.event import Event, Left, Message, Speaker
 from vivavoce.core.scenario import Medium
+from vivavoce.core.telemetry import plainly
 from vivavoce.core.text import Direction, Text, TextStatus
 from vivavoce.core.transcript import Transcript
 from vivavoce.engine.duties import TRIES
@@ -95,10 +96,11 @@ def _medium(tx: Tx, org: str, arrival: Arrival) -> Medium:
 def _placed(ctx: Context, tx: Tx, org: str, medium: Medium, *, ours: str, theirs: str) -> Conversation | None:
     """The conversation that goes on between the numbers, or a new one; None where no assistant has the number."""
 
-    def going_on() -> Conversation | None:
-        return threads.running(ctx, tx, org, ours, theirs, medium=medium, lock=True)
+    def going_on(*, lock: bool = True) -> Conversation | None:
+        return threads.running(ctx, tx, org, ours, theirs, medium=medium, lock=lock)
 
-    found = going_on()
+    # One that is over is not locked: an assistant is locked before its conversations.
+    found = going_on() if going_on(lock=False) is not None else None
     if found is not None:
         return found
     assistant_id = ctx.numbers.get(ours) or _last_user(tx, org, ours)
@@ -121,16 +123,16 @@ def _last_user(tx: Tx, org: str, ours: str) -> str | None:
 
 
 async def owner(ctx: Context, arrival: Arrival) -> str | None:
-    """Whose text message this is: the organisation in which the two numbers last spoke, that of the assistant that the
-    recipient is mapped to, or the one that last used the number. None where nobody knows it."""
+    """Whose text message this is: the organisation of the assistant that the recipient is mapped to, or else the one in
+    which the two numbers last spoke, or that last used the number. None where nobody knows it."""
 
     def work(tx: Tx) -> str | None:
         everybody = texts.orgs(tx)
         mapped = ctx.numbers.get(arrival.recipient)
         between = {org: texts.last_between(tx, org, arrival.recipient, arrival.sender) for org in everybody}
         used = {org: texts.last_of(tx, org, arrival.recipient) for org in everybody}
-        owners = [org for org in everybody if mapped and assistants.get(tx, org, mapped) is not None]
-        return _newest(between) or next(iter(owners), None) or _newest(used)
+        # What is mapped comes first, or somebody could send from a number once and get what others are answered on it.
+        return (assistants.owner(tx, mapped) if mapped else None) or _newest(between) or _newest(used)
 
     return await ctx.database.read(work)
 
@@ -172,7 +174,7 @@ async def perform(ctx: Context, duty: Duty) -> None:
         if not isinstance(failure, NotFound) and duty.attempts < TRIES:
             raise
         given_up = str(failure)
-        log.warning("a text message was not answered", text=heard.id, reason=given_up)
+        log.warning("a text message was not answered", text=heard.id, reason=plainly(failure))
         await ctx.database.write(lambda tx: _settle(ctx, tx, duty.org, heard, TextStatus.FAILED, given_up))
         return
     await ctx.database.write(lambda tx: _settle(ctx, tx, duty.org, heard, TextStatus.HANDLED, reason, words))

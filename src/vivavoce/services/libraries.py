@@ -17,6 +17,7 @@ from vivavoce.core.document import Document
 from vivavoce.core.event import Millis
 from vivavoce.core.knowledge import Library, Source, Standing
 from vivavoce.core.model import ModelFailure
+from vivavoce.core.telemetry import plainly
 from vivavoce.models.embeddings import embedder
 from vivavoce.outbound.answer import storable, text_of
 from vivavoce.outbound.fetch import Fetched, Unreachable, fetch
@@ -314,7 +315,7 @@ async def _embed(ctx: Context, duty: Duty) -> bool:
     try:
         await documents.embed(ctx.database, duty.org, embedder(ctx.models, ctx.embedding_model), duty.subject)
     except ModelFailure as failure:
-        log.warning("a library could not be embedded", library=duty.subject, reason=str(failure))
+        log.warning("a library could not be embedded", library=duty.subject, reason=plainly(failure))
         return duty.attempts >= _PATIENCE
     return True
 

@@ -96,7 +96,7 @@ async def attach(ctx: Context, org: str, assistant_id: str, tool_id: str, change
 
     def work(tx: Tx) -> Assistant:
         assistant = _assistant(tx, org, assistant_id)
-        _get(tx, org, tool_id, lock=True)
+        _get(tx, org, tool_id)
         if tool_id in assistant.main.shared:
             return _completed(tx, org, assistant)
         return _keep(tx, org, assistant, change(assistant.main, (*assistant.main.shared, tool_id)), check)

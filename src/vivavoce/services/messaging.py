@@ -16,6 +16,7 @@ from vivavoce.core.assistant import MODEL_OPENS, Assistant, Version
 from vivavoce.core.conversation import Conversation
 from vivavoce.core.event import Message, Speaker
 from vivavoce.core.scenario import Medium
+from vivavoce.core.telemetry import plainly
 from vivavoce.core.text import Direction, Text, TextStatus
 from vivavoce.core.tool import OtherTool
 from vivavoce.core.transcript import Transcript
@@ -73,13 +74,14 @@ async def compose(ctx: Context, org: str, assistant_id: str, wish: Wish) -> Draf
 
     The words are the wish's own; else, for the first message of a conversation, the greeting; else what the model
     writes (contract, section 5.1, send_sms). Raises ``NotFound`` for an unknown assistant, ``Broken`` where the model
-    fails, and ``Rejected`` where nobody here carries messages of this medium.
+    fails, and ``Rejected`` where nobody here carries messages of this medium or the sender is somebody else's.
     """
     if not ctx.messenger.carries(wish.medium):
         raise Rejected(f"The messenger of this server ({ctx.messenger.name}) does not carry {wish.medium.value}.")
 
     def look_up(tx: Tx) -> tuple[Version, Conversation, bool, Transcript]:
         assistant = _assistant(tx, org, assistant_id)
+        _check_sender(ctx, tx, org, wish.sender)
         found = None if wish.anew else _running(ctx, tx, org, assistant_id, wish)
         if found is not None:
             version = tools.completed(tx, org, threads.version_of(tx, assistant, found))
@@ -151,7 +153,8 @@ def keep(ctx: Context, tx: Tx, org: str, draft: Draft, *, sends: bool = True) ->
         if current.ended_at is not None:
             raise Busy("This conversation ended while the message was written.")
     elif not wish.anew:
-        # Somebody else may have begun it meanwhile.
+        # Somebody else may have begun it meanwhile; locked, or two at once would begin two.
+        assistants.get(tx, org, draft.version.assistant_id, lock=True)
         current = _running(ctx, tx, org, draft.version.assistant_id, wish, lock=True)
     else:
         current = None
@@ -169,6 +172,13 @@ def keep(ctx: Context, tx: Tx, org: str, draft: Draft, *, sends: bool = True) ->
     closing.rested(ctx, tx, org, conversation.id, draft.version, over=False)
     hand_over(ctx, tx, org, text, sends=sends)
     return text
+
+
+def _check_sender(ctx: Context, tx: Tx, org: str, number: str) -> None:
+    """A number that is mapped is the organisation's whose assistant it is mapped to."""
+    mapped = ctx.numbers.get(number)
+    if mapped is not None and assistants.owner(tx, mapped) not in (None, org):
+        raise Rejected(f"The number {number!r} belongs to somebody else.", "from")
 
 
 def _outgoing(
@@ -216,6 +226,7 @@ async def say(ctx: Context, org: str, conversation_id: str, words: str, key: str
         theirs = conversation.metadata.get(f"{prefix}end_user_target")
         if not ours or not theirs:
             raise Rejected("There is no number to send a text message to in this conversation.")
+        _check_sender(ctx, tx, org, ours)
         on_whatsapp = conversation.metadata.get(f"{prefix}conversation_channel") == Medium.WHATSAPP_CHAT
         medium = Medium.WHATSAPP_CHAT if on_whatsapp else Medium.SMS_CHAT
         if texts.of_provider(tx, org, key) is None:
@@ -275,7 +286,7 @@ async def deliver(ctx: Context, org: str, text_id: str, *, last: bool) -> Text |
     except NotSent as failure:
         if not (failure.final or last):
             raise
-        log.warning("a text message was not sent", text=text_id, reason=str(failure))
+        log.warning("a text message was not sent", text=text_id, reason=plainly(failure))
         gone = replace(text, status=TextStatus.FAILED, reason=str(failure))
     else:
         gone = replace(text, status=TextStatus.SENT, provider_id=carrier)

@@ -179,7 +179,7 @@ async def update(
 
     ``override`` are variables that have these values from the next message on, whatever set them before; a tool can
     still change them. They join those that were overridden before; ``restore`` drops these first. Raises ``NotFound``,
-    and what ``change`` raises.
+    ``Busy`` where another server does not finish with it, and what ``change`` raises.
     """
 
     def work(tx: Tx) -> None:
@@ -263,7 +263,8 @@ def _partner(conversation: Conversation) -> tuple[str | None, str | None]:
 
 
 async def delete(ctx: Context, org: str, id_: str) -> None:
-    """Remove a conversation and all that was said in it. Raises ``NotFound``."""
+    """Remove a conversation and all that was said in it. Raises ``NotFound``, and ``Busy`` where another server does
+    not finish with it."""
 
     def work(tx: Tx) -> None:
         _get(tx, org, id_, lock=True)

@@ -33,7 +33,8 @@ def toolbox(
 ) -> Toolbox:
     """The tools of one conversation. ``prefix`` is that of the API that wrote the assistant; ``send`` None where the
     caller cannot be sent text messages; ``cast`` are those who speak, whose own servers are called."""
-    return Toolbox(ctx.outbound, mocks, reach(ctx, org, prefix, conversation_id=conversation_id, send=send, cast=cast))
+    reached = reach(ctx, org, prefix, conversation_id=conversation_id, send=send, cast=cast)
+    return Toolbox(ctx.outbound, mocks, reached, ctx.telemetry)
 
 
 def reach(

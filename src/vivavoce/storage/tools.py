@@ -62,6 +62,12 @@ def get_many(tx: Tx, org: str, ids: Sequence[str]) -> dict[str, Tool]:
     return {row.id: tool_codec.loads(row.body) for row in rows}
 
 
+def hold(tx: Tx, org: str, ids: Sequence[str]) -> list[str]:
+    """Keep these tools as they are until the commit: whoever changes one waits. Returns those that exist."""
+    mine = select(tools.c.id).where(tools.c.org == org, tools.c.id.in_(ids)).order_by(tools.c.id)
+    return list(tx.execute(mine.with_for_update(read=True)).scalars()) if ids else []
+
+
 def completed(tx: Tx, org: str, version: Version) -> Version:
     """The version with the shared tools that it and its flow name, as they are now. One that is gone is left out."""
     wanted = version.library_ids()

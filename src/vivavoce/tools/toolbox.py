@@ -1,5 +1,6 @@
 """Where an assistant's tool calls go: to a mock, to the network, to what the conversation can reach, or to nobody."""
 
+import time
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -9,6 +10,7 @@ from vivavoce.assistant.templating import Filling, fill
 from vivavoce.assistant.variables import as_text
 from vivavoce.core.assistant import Rules
 from vivavoce.core.passage import Passage, Recall
+from vivavoce.core.telemetry import DEFECT, GIVEN_UP, NOBODY, OK, Telemetry, ToolUse
 from vivavoce.core.tool import (
     Act,
     CodeTool,
@@ -48,11 +50,26 @@ class Toolbox:
     session: Session
     mocks: tuple[ToolMock, ...] = ()
     reach: Reach = field(default_factory=Reach)
+    telemetry: Telemetry = NOBODY
 
     async def call(self, tool: Tool, arguments: Arguments, *, key: str, filling: Filling) -> ToolOutput:
         """Call the tool once."""
         if isinstance(tool, HangupTool | HandoffTool | SkipTool | VariablesTool):
             return _nobody(tool)
+        kind = type(tool).__name__.removesuffix("Tool").lower()
+        began, outcome = time.perf_counter(), GIVEN_UP
+        try:
+            output = await self._answer(tool, arguments, key, filling)
+            kind = "mock" if output.mocked else kind
+            outcome = OK if output.ok else "failed"
+        except Exception:
+            outcome = DEFECT
+            raise
+        finally:
+            self.telemetry.tool_called(ToolUse(tool.name, kind, time.perf_counter() - began, outcome))
+        return output
+
+    async def _answer(self, tool: Tool, arguments: Arguments, key: str, filling: Filling) -> ToolOutput:
         mocked = self._mocked(tool, arguments, filling) if _is_mockable(tool) else None
         if mocked is not None:
             return mocked

@@ -1,0 +1,1 @@
+"""Those who watch the server work: its log, Prometheus, OpenTelemetry."""
