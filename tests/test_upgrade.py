@@ -12,8 +12,8 @@ import pytest
 from alembic import command
 from sqlalchemy import MetaData, insert
 
-from tests.support.store import PATIENCE_S, empty_url, is_sqlite
-from tests.test_app import get
+from tests.support.asgi import get
+from tests.support.store import PATIENCE_S, empty_url
 from vivavoce.app import application, house
 from vivavoce.core.flow import PromptNode
 from vivavoce.core.mind import Endpoint, Mind
@@ -57,8 +57,7 @@ async def settings(empty_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     database = connect(empty_url)
     await database.write(as_it_was)
     database.close()
-    url = empty_url if is_sqlite(empty_url) else empty_url.replace("postgresql+psycopg", "postgresql")
-    return Settings(data_dir=tmp_path, database_url=url, secret_key="k", api_key=KEY)  # type: ignore[arg-type]
+    return Settings(data_dir=tmp_path, database_url=empty_url, secret_key="k", api_key=KEY)  # type: ignore[arg-type]
 
 
 def still(now: Any, before: Any) -> Any:

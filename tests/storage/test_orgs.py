@@ -10,33 +10,42 @@ from typing import Any, cast
 import pytest
 from sqlalchemy import Table, select
 from sqlalchemy.exc import IntegrityError
-from tests.support.store import NOW, ORG, a_scenario, an_assistant
+from tests.support.store import NOW, ORG, a_scenario, an_assistant, set_row
 from tests.support.things import ORIGIN, OURS, THEIRS, Things, furnish
 
 import vivavoce.storage as store
 from vivavoce.core.assistant import Form
 from vivavoce.core.filter import Filter
 from vivavoce.core.insight import FindingStatus
+from vivavoce.core.status import Status
 from vivavoce.core.text import Direction, TextStatus
 from vivavoce.storage import (
     answers,
     appointments,
     assistants,
     batches,
+    budgets,
     components,
     connections,
     conversations,
     documents,
     findings,
+    hooks,
     insights,
+    keys,
     libraries,
     memory,
+    run_pages,
     runs,
     scenarios,
+    schedules,
     secrets,
     servers,
+    stopping,
+    tallies,
     texts,
     tools,
+    watching,
 )
 from vivavoce.storage.appointments import AppointmentFilter
 from vivavoce.storage.conversations import TalkFilter
@@ -90,12 +99,14 @@ LOOKS: dict[str, Look] = {
     "assistants.find": lambda tx, org, of: only(of.assistant.id, assistants.find(tx, org, ORIGIN)),
     "assistants.erase": lambda tx, org, of: assistants.erase(tx, org, of.assistant.id),
     "batches.get": lambda tx, org, of: batches.get(tx, org, of.batch.id),
+    "batches.get_stand": lambda tx, org, of: batches.get_stand(tx, org, of.batch.id),
     "batches.get_slice": lambda tx, org, of: only(
         of.batch.id, batches.get_slice(tx, org, "assistant", None, Span()).items
     ),
     "batches.get_slice of number": lambda tx, org, of: only(
         of.batch.id, batches.get_slice(tx, org, "assistant", 0, Span()).items
     ),
+    "budgets.get": lambda tx, org, of: budgets.get(tx, org, of.batch.id),
     "components.get": lambda tx, org, of: components.get(tx, org, of.component.id),
     "components.get locked": lambda tx, org, of: components.get(tx, org, of.component.id, lock=True),
     "components.get_many": lambda tx, org, of: list(components.get_many(tx, org, [of.component.id])),
@@ -145,6 +156,14 @@ LOOKS: dict[str, Look] = {
     "findings.put results": lambda tx, org, of: findings.put(
         tx, org, replace(of.finding, results=(*of.finding.results, *of.finding.results))
     ),
+    "keys.get_page": lambda tx, org, of: only(of.key.id, keys.get_page(tx, org, WINDOW).items),
+    "keys.get_active": lambda tx, org, of: only(of.key.id, keys.get_active(tx, org)),
+    "keys.get_active locked": lambda tx, org, of: only(of.key.id, keys.get_active(tx, org, lock=True)),
+    "hooks.get": lambda tx, org, of: hooks.get(tx, org, of.hook.id),
+    "hooks.get_all": lambda tx, org, of: only(of.hook.id, hooks.get_all(tx, org)),
+    "hooks.get_page": lambda tx, org, of: only(of.hook.id, hooks.get_page(tx, org, WINDOW).items),
+    "hooks.drop": lambda tx, org, of: hooks.drop(tx, org, of.hook.id),
+    "hooks.any_unfinished": lambda tx, org, of: hooks.any_unfinished(tx, org, of.batch.id),
     "insights.get": lambda tx, org, of: insights.get(tx, org, of.insight.id),
     "insights.get locked": lambda tx, org, of: insights.get(tx, org, of.insight.id, lock=True),
     "insights.get_page": lambda tx, org, of: only(of.insight.id, insights.get_page(tx, org, WINDOW).items),
@@ -163,12 +182,14 @@ LOOKS: dict[str, Look] = {
     "memory.get_results": lambda tx, org, of: memory.get_results(tx, org, of.conversation.id, [of.insight.id]),
     "runs.get": lambda tx, org, of: runs.get(tx, org, of.run.id),
     "runs.get of scenario": lambda tx, org, of: runs.get(tx, org, of.run.id, of.scenario.id),
+    "runs.get_many": lambda tx, org, of: runs.get_many(tx, org, [of.run.id]),
     "runs.get_page": lambda tx, org, of: only(of.run.id, runs.get_page(tx, org, RunFilter(), WINDOW).items),
     "runs.get_page of scenario": lambda tx, org, of: (
         runs.get_page(tx, org, RunFilter(scenario_id=of.scenario.id), WINDOW).items
     ),
     "runs.get_slice": lambda tx, org, of: runs.get_slice(tx, org, of.batch.id, Span()).items,
     "runs.get_samples": lambda tx, org, of: list(runs.get_samples(tx, org, [of.batch.id])),
+    "run_pages.fetch": lambda tx, org, of: run_pages.fetch(tx, org, RunFilter(batch_id=of.batch.id), WINDOW)[0],
     "scenarios.get": lambda tx, org, of: scenarios.get(tx, org, of.scenario.id),
     "scenarios.get locked": lambda tx, org, of: scenarios.get(tx, org, of.scenario.id, lock=True),
     "scenarios.get kept": lambda tx, org, of: scenarios.get(tx, org, of.scenario.id, keep=True),
@@ -182,6 +203,12 @@ LOOKS: dict[str, Look] = {
     "scenarios.get_slice": lambda tx, org, of: only(of.scenario.id, scenarios.get_slice(tx, org, ["t"], Span()).items),
     "scenarios.get_targets": lambda tx, org, of: list(scenarios.get_targets(tx, org, [of.assistant.id])),
     "scenarios.get_suite": lambda tx, org, of: only(of.scenario.id, scenarios.get_suite(tx, org, "suite")),
+    "schedules.get": lambda tx, org, of: schedules.get(tx, org, of.schedule.id),
+    "schedules.get locked": lambda tx, org, of: schedules.get(tx, org, of.schedule.id, lock=True),
+    "schedules.get_page": lambda tx, org, of: only(of.schedule.id, schedules.get_page(tx, org, WINDOW).items),
+    "schedules.put": lambda tx, org, of: schedules.put(tx, org, replace(of.schedule, next_at=NOW + 1)),
+    "schedules.drop": lambda tx, org, of: schedules.drop(tx, org, of.schedule.id),
+    "schedules.any_unfinished": lambda tx, org, of: schedules.any_unfinished(tx, org, of.batch.id),
     "secrets.find": lambda tx, org, of: secrets.find(tx, org, "secret") == of.secret.id.encode(),
     "secrets.find_typed": lambda tx, org, of: (
         secrets.find_typed(tx, org, "secret") == ("bearer", of.secret.id.encode())
@@ -194,6 +221,11 @@ LOOKS: dict[str, Look] = {
     "servers.get_page": lambda tx, org, of: only(of.server.id, servers.get_page(tx, org, WINDOW).items),
     "servers.put": lambda tx, org, of: servers.put(tx, org, replace(of.server, name="stolen")),
     "servers.drop": lambda tx, org, of: servers.drop(tx, org, of.server.id),
+    "stopping.find": lambda tx, org, of: [
+        id_ for id_ in stopping.find(tx, org, RunFilter(batch_id=of.batch.id), "", 50) if id_ == of.run.id
+    ],
+    "stopping.hold": lambda tx, org, of: stopping.hold(tx, org, [of.run.id]),
+    "stopping.is_any": lambda tx, org, of: stopping.is_any(tx, org, RunFilter(scenario_id=of.scenario.id)),
     "texts.get": lambda tx, org, of: texts.get(tx, org, of.sent.id),
     "texts.get locked": lambda tx, org, of: texts.get(tx, org, of.sent.id, lock=True),
     "texts.of_provider": lambda tx, org, of: only(of.sent.id, texts.of_provider(tx, org, "carrier-1")),
@@ -209,10 +241,12 @@ LOOKS: dict[str, Look] = {
     "texts.last_of": lambda tx, org, of: only(of.waiting.id, texts.last_of(tx, org, OURS)),
     "texts.first_waiting": lambda tx, org, of: texts.first_waiting(tx, org, of.conversation.id, "reply"),
     "texts.forget": lambda tx, org, of: texts.forget(tx, org, of.conversation.id),
+    "watching.of_batch": lambda tx, org, of: watching.of_batch(tx, org, of.batch.id),
     "tools.get": lambda tx, org, of: tools.get(tx, org, of.tool.id),
     "tools.get locked": lambda tx, org, of: tools.get(tx, org, of.tool.id, lock=True),
     "tools.get_many": lambda tx, org, of: list(tools.get_many(tx, org, [of.tool.id])),
     "tools.get_page": lambda tx, org, of: only(of.tool.id, tools.get_page(tx, org, WINDOW).items),
+    "tools.hold": lambda tx, org, of: tools.hold(tx, org, [of.tool.id]),
     "tools.completed": lambda tx, org, of: list(tools.completed(tx, org, of.user).library),
     "tools.users": lambda tx, org, of: tools.users(tx, org, of.tool.id),
     "tools.put": lambda tx, org, of: tools.put(tx, org, replace(of.tool, name="stolen")),
@@ -222,24 +256,30 @@ MAKERS = {
     "appointments.add",
     "assistants.add",
     "batches.add",
+    "budgets.add",
     "components.add",
     "connections.put",
     "conversations.add",
     "documents.add",
     "findings.add",
+    "hooks.add",
+    "hooks.completed",
+    "hooks.mark_told",
+    "hooks.shrunk",
     "insights.add",
     "insights.add_group",
     "libraries.add",
     "runs.add",
     "scenarios.add",
+    "schedules.add",
     "secrets.add",
     "servers.add",
     "texts.add",
     "tools.add",
 }
 """These make what the others look for."""
-NAMES_ONLY = {"assistants.get_tags", "scenarios.get_suites"}
-"""What they give has no id to be told apart by: tried below."""
+NAMES_ONLY = {"hooks.is_any", "assistants.get_tags", "scenarios.get_suites", "tallies.get_stands"}
+"""What they give has no id to be told apart by: tried below, and in tests/services/test_hooks.py."""
 BEHIND_A_LOOK = {
     "assistants.add_version",
     "assistants.drop_version",
@@ -270,6 +310,7 @@ BEHIND_A_LOOK = {
     "runs.holder",
     "runs.holds",
     "runs.set_finding",
+    "stopping.settle",
 }
 """Whoever calls these has found the assistant, the conversation, the insights or the run in its organisation before, in
 the same transaction or an earlier one: a thing never moves to another."""
@@ -277,6 +318,8 @@ NOBODYS = {
     "answers.begin",
     "answers.finish",
     "answers.forget",  # the request names its organisation: below
+    "budgets.spend",  # the journal's, for runs that it knows by their leases
+    "duties.begin",
     "duties.any_stale",
     "duties.finish",
     "duties.forget",
@@ -286,14 +329,47 @@ NOBODYS = {
     "duties.renew",
     "duties.take",
     "duties.want",  # a worker's: what it takes says whose it is
+    "figures.read",  # of the whole installation, and only how many
     "keys.add",
     "keys.any_active",
     "keys.find",
     "keys.get_all",
     "keys.revoke",  # a key is what tells whose a request is
+    "assistants.owner",  # that is what it asks for, of the operator's own map of numbers
+    "orgs.add",
+    "orgs.counts",
+    "orgs.drop",
+    "orgs.drop_some",
+    "orgs.find",
+    "orgs.get_all",
+    "orgs.shut",  # the operator's: services/orgs.py is called by the command line only
+    "pruning.drop_runs",
+    "pruning.drop_stale",
+    "pruning.drop_talks",
+    "pruning.find_runs",
+    "pruning.find_talks",
+    "snapshots.drop_loose",
+    "tallies.count_new",
+    "tallies.lock",
+    "tallies.subtract",
+    "workers.drop",
+    "workers.drop_silent",
+    "workers.get_all",
+    "workers.put",  # the server's own: it counts and prunes for everybody
     "page.fetch_page",
     "page.fetch_slice",  # the conditions are the caller's
+    "stopping.require",  # a worker's: its lease says which run it drives
     "texts.orgs",  # that is what it asks for
+    "times.database_now",
+    "times.read_clock",  # it asks for the time
+    "watching.changed",
+    "watching.good_keys",
+    "watching.states",
+    "watching.turns",  # the watcher's: it looks for everybody, and what it finds says whose it is
+    "locks.hold",  # a name, which says whose it is
+    "turns.give_back",
+    "turns.renew",
+    "turns.take",  # they say nothing of the conversation, only who may speak in it
 }
 
 
@@ -369,6 +445,20 @@ async def test_suites_and_tags_are_an_organisations_own(database: Database) -> N
         return scenarios.get_suites(tx, ORG), assistants.get_tags(tx, ORG)
 
     assert await database.write(look) == ((f"suite of {ORG}",), (f"tag of {ORG}",))
+
+
+async def test_what_is_counted_is_an_organisations_own(database: Database) -> None:
+    def look(tx: Tx) -> dict[str, list[tuple[int, int]]]:
+        for org, status in ((ORG, "passed"), (OTHER, "failed")):
+            set_row(tx, furnish(tx, org).run.id, status=status)
+        assert tallies.count_new(tx, 50) == 2
+        stands = {org: tallies.get_stands(tx, org, [tallies.of_suite("suite"), tallies.ALL]) for org in (ORG, OTHER)}
+        return {
+            org: [(one.many[Status.PASSED], one.many[Status.FAILED]) for one in found.values()]
+            for org, found in stands.items()
+        }
+
+    assert await database.write(look) == {ORG: [(1, 0)] * 2, OTHER: [(0, 1)] * 2}
 
 
 async def test_pages_count_an_organisations_own(database: Database) -> None:
