@@ -3,13 +3,15 @@
     python -m bench.conversations --conversations 50 200 --latency 0.1
 
 A conversation is 10 turns of tester and assistant, and a judge: its model calls come one after another, so nothing can
-be faster than (2 * turns + 1) * latency. The server is ``viva serve`` in a process of its own, driven over HTTP, with
-SQLite and every turn durable; the endpoint is another process. CPU and memory are the server's own, read from the
-operating system: CPU from just before the suite is triggered to its last verdict, memory as the peak of the process.
+be faster than (2 * turns + 1) * latency. The server is ``viva serve`` in a process of its own, driven over HTTP, on
+SQLite or PostgreSQL, with every turn durable; the endpoint is another process. CPU and memory are the server's own,
+read from the operating system: CPU from just before the suite is triggered to its last verdict, memory as the peak of
+the process.
 """
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import subprocess
@@ -20,7 +22,10 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+from tests.support.postgres import new_postgres
 from tests.support.server import Server, serving
+
+from bench.database import durable
 
 TURNS = 10
 POLL_S = 0.25
@@ -31,23 +36,28 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--conversations", type=int, nargs="+", default=[50, 200])
     parser.add_argument("--latency", type=float, default=0.1, help="seconds")
+    parser.add_argument("--database", choices=["sqlite", "postgresql"], nargs="+", default=["sqlite"])
     parser.add_argument("--json", action="store_true", help="print the figures as JSON lines")
     arguments = parser.parse_args()
-    for count in arguments.conversations:
-        figures = measure(count, arguments.latency)
-        print(json.dumps(figures) if arguments.json else line(figures), flush=True)
+    with contextlib.ExitStack() as stack:
+        if "postgresql" in arguments.database:
+            stack.enter_context(durable())
+        for count in arguments.conversations:
+            for database in arguments.database:
+                figures = measure(count, arguments.latency, database)
+                print(json.dumps(figures) if arguments.json else line(figures), flush=True)
 
 
 def line(figures: dict[str, Any]) -> str:
     return (
-        f"N={figures['conversations']:<5} latency {figures['latency_s'] * 1000:.0f} ms   "
+        f"{figures['database']:10} N={figures['conversations']:<5} latency {figures['latency_s'] * 1000:.0f} ms   "
         f"wall {figures['wall_s']:.2f} s   ideal {figures['ideal_s']:.2f} s   ratio {figures['ratio']:.2f}   "
         f"CPU {figures['cpu_ms_per_call']:.2f} ms a model call   peak {figures['peak_mb']:.0f} MB   "
         f"model calls {figures['model_calls']}   statuses {figures['statuses']}"
     )
 
 
-def measure(count: int, latency: float) -> dict[str, Any]:
+def measure(count: int, latency: float, database: str) -> dict[str, Any]:
     """One measurement on a fresh server and a fresh database."""
     endpoint = subprocess.Popen(
         [sys.executable, "tests/support/endpoint.py", "--latency", str(latency)], stdout=subprocess.PIPE, text=True
@@ -64,11 +74,13 @@ def measure(count: int, latency: float) -> dict[str, Any]:
                 {"openai": {"base_url": f"http://127.0.0.1:{port}/v1", "api_key": "bench", "concurrency": count}}
             ),
         }
-        with (
-            tempfile.TemporaryDirectory() as directory,
-            serving(Path(directory), settings, dev=False) as server,
-        ):
-            return asyncio.run(drive(server, f"http://127.0.0.1:{port}", count, latency))
+        with contextlib.ExitStack() as stack:
+            directory = stack.enter_context(tempfile.TemporaryDirectory())
+            if database == "postgresql":
+                settings |= {"VIVA_DATABASE_URL": stack.enter_context(new_postgres()), "VIVA_SECRET_KEY": "bench"}
+            server = stack.enter_context(serving(Path(directory), settings, dev=False))
+            figures = asyncio.run(drive(server, f"http://127.0.0.1:{port}", count, latency))
+            return {"database": database, **figures}
     finally:
         endpoint.terminate()
         endpoint.wait()

@@ -15,7 +15,7 @@ LINK = re.compile(r"\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 FOREIGN = {"OPENAI_API_KEY", "OPENAI_BASE_URL"}
 """Variables of others that are read too."""
-TESTS_ONLY = {"VIVA_URL", "VIVA_KEY"}
+TESTS_ONLY = {"VIVA_URL", "VIVA_KEY", "VIVA_TEST_SERVE", "VIVA_TEST_DATABASE_URL"}
 
 
 def headings(page: Path) -> list[str]:
