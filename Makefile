@@ -34,10 +34,10 @@ test: $(DEV) ## every test, with core, assistant and examination covered to the 
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope -rs --cov --cov-report=
 	$(BIN)/coverage report --include='$(PURE)' --show-missing --skip-covered --fail-under=100
 
-# What starts servers runs on SQLite above, and once more here. Left out is what `test` has on PostgreSQL already, and
+# Storage and engine run on both above; services, and what starts servers, on SQLite above and once more here. Left out is what `test` has on PostgreSQL already, and
 # what says the same of another client.
-test-postgresql: $(DEV) ## the tests that start servers once more, with their servers on PostgreSQL
-	VIVA_TEST_SERVE=postgresql $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope -rs tests/contract tests/e2e \
+test-postgresql: $(DEV) ## the tests of services and servers once more, on PostgreSQL
+	VIVA_TEST_SERVE=postgresql $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope -rs tests/services tests/contract tests/e2e \
 		$(addprefix --ignore=tests/,$(SAID_ALREADY))
 
 check: $(DEV) ## lint, format, types, import arrows, locks

@@ -46,7 +46,7 @@ from vivavoce.outbound.guard import Guard, networks
 from vivavoce.outbound.signing import Signer
 from vivavoce.services import keys
 from vivavoce.services.context import Context, Limits
-from vivavoce.services.duties import begin, perform
+from vivavoce.services.duties import KINDS, begin, perform
 from vivavoce.services.errors import Rejected
 from vivavoce.services.examinations import conduct
 from vivavoce.services.figures import Standing
@@ -132,7 +132,7 @@ async def house(
         stack.push_async_callback(models.close)
         outbound = await stack.enter_async_context(open_session(Guard(networks(settings.allow_networks))))
         sandbox = await stack.enter_async_context(open_sandbox(settings.sandbox_url))
-        duties = Duties(opened, clock, new_id, lambda duty: perform(context, duty), watched.telemetry)
+        duties = Duties(opened, clock, new_id, lambda duty: perform(context, duty), watched.telemetry, KINDS)
         worker = Worker(
             opened,
             lambda lease, halting: conduct(context, lease, halting),
@@ -194,8 +194,9 @@ async def house(
                 await to_stop.pop()()
 
         stack.push_async_callback(rest)
-        if models.limited and settings.file is None:
-            # Before it works: it must not begin with all that the providers allow.
+        if settings.file is None and (models.limited or not works):
+            # Before it works: it must not begin with all that the providers allow. A server that does not work is seen
+            # by this alone.
             await stack.enter_async_context(shared(opened, presence, models.share, works=works))
         if works:
             to_stop.append(duties.stop)
@@ -323,12 +324,14 @@ def application(settings: Settings, opened: House) -> Starlette:
     context = opened.context
 
     check = keys.Checker(context.database, context.clock)
+    # One count of a key for all APIs.
+    rates = Rates(settings.rate_limit, context.clock)
 
     def gated(api: FastAPI, render: Render, rules: Sequence[Rule]) -> Gate:
         return Gate(
             api,
             check=check,
-            rates=Rates(settings.rate_limit, context.clock),
+            rates=rates,
             render=render,
             new_id=context.new_id,
             max_body=settings.max_body_bytes,

@@ -27,7 +27,13 @@ def test_there_are_records_to_look_at() -> None:
     assert {"Message", "Run", "Scenario", "Version", "Conversation", "Filter"} <= {kind.__name__ for kind in RECORDS}
 
 
-@pytest.mark.parametrize("kind", RECORDS, ids=lambda kind: kind.__name__)
+# Whoever does the work writes down how it went, for those who watch.
+WRITTEN = {"DutyWork", "RequestWork", "RunWork"}
+
+
+@pytest.mark.parametrize(
+    "kind", [kind for kind in RECORDS if kind.__name__ not in WRITTEN], ids=lambda kind: kind.__name__
+)
 def test_the_language_of_the_house_is_frozen(kind: type) -> None:
     assert kind.__dataclass_params__.frozen  # type: ignore[attr-defined]
     assert hasattr(kind, "__slots__")

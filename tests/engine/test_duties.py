@@ -187,3 +187,20 @@ async def test_a_kind_that_takes_its_time_holds_up_no_other(
 @pytest.mark.parametrize(("attempts", "expected"), [(1, 2_000), (2, 4_000), (5, 32_000), (20, 900_000)])
 def test_the_waits_grow_and_have_an_end(attempts: int, expected: int) -> None:
     assert delay_ms(attempts) == expected
+
+
+async def test_what_only_another_release_can_do_is_left_to_it(database: Database) -> None:
+    desk = Desk()
+    await database.write(lambda tx: duties.want(tx, Wanted(new_id(), ORG, "unheard of", "a", NOW)))
+    await keep(database, "b")
+    worker = Duties(database, Hand(), new_id, desk.perform, kinds={"call"})
+    worker.start()
+    try:
+        await desk.has_done(1)
+        async with asyncio.timeout(PATIENCE_S):
+            while await left(database) > 1:
+                await asyncio.sleep(0.01)
+    finally:
+        await worker.stop()
+    assert [duty.kind for duty in desk.done] == ["call"]
+    assert await database.read(duties.next_due) == NOW

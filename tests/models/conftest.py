@@ -1,5 +1,6 @@
 """The real client and the real test endpoint, joined by a socket."""
 
+import time
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field, replace
 
@@ -18,16 +19,20 @@ NOW = 1_700_000_000.0
 
 @dataclass(slots=True)
 class Waits:
-    """Records waits instead of waiting."""
+    """Records waits instead of waiting; what was waited for ``passes`` on the clock."""
 
     seconds: list[float] = field(default_factory=list[float])
+    passes: bool = True
 
     async def sleep(self, seconds: float) -> None:
         self.seconds.append(seconds)
 
+    def ticks(self) -> float:
+        return time.monotonic() + (sum(self.seconds) if self.passes else 0.0)
+
     @property
     def pace(self) -> Pace:
-        return Pace(self.sleep, lambda: 0.0, lambda: NOW)
+        return Pace(self.sleep, lambda: 0.0, lambda: NOW, self.ticks)
 
 
 Connect = Callable[..., OpenAIModel]

@@ -107,6 +107,7 @@ async def test_too_many_requests_hold_up_everybody_and_nobodys_time(
     endpoint: Endpoint, connect: Connect, waits: Waits
 ) -> None:
     """The client would try again at once here: it is the gate that waits, for others too."""
+    waits.passes = False
     model = connect()
     endpoint.faults = [dict(TOO_MANY)]
     watch = Stopwatch(time.monotonic)

@@ -1,7 +1,8 @@
 from collections.abc import AsyncGenerator
 
 import pytest
-from tests.support.store import Hand, database, database_url, ids, postgres_shared, sqlite_template
+from tests.support.server import ON_POSTGRESQL
+from tests.support.store import Hand, address, database, ids, postgres_shared, sqlite_template
 
 from vivavoce.channels.messenger import Loopback
 from vivavoce.models.config import ModelSettings
@@ -16,6 +17,9 @@ from vivavoce.storage.journal import Journal
 from vivavoce.storage.seal import Seal
 
 __all__ = ["database", "database_url", "postgres_shared", "sqlite_template"]
+
+# As servers have it: once on SQLite, and with `make test-postgresql` once more.
+database_url = pytest.fixture(params=["postgresql" if ON_POSTGRESQL else "sqlite"], name="database_url")(address)
 
 
 @pytest.fixture

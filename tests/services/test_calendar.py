@@ -6,7 +6,7 @@ from itertools import islice, pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vivavoce.services.calendar import come, following, local, shown, upcoming
@@ -65,6 +65,7 @@ ZONES = st.sampled_from(
 MOMENTS = st.integers(ms("2020-01-01T00:00Z"), ms("2030-01-01T00:00Z"))
 
 
+@settings(deadline=None)  # the first look at a zone reads its file
 @given(zone=ZONES, hour=st.integers(0, 23), minute=st.integers(0, 59), after=MOMENTS)
 def test_a_daily_time_comes_once_a_day(zone: str, hour: int, minute: int, after: int) -> None:
     """Whatever clocks do on the way; the first day may be over already."""
@@ -74,6 +75,7 @@ def test_a_daily_time_comes_once_a_day(zone: str, hour: int, minute: int, after:
     assert days[0] - local(after, ZoneInfo(zone)).date().toordinal() in (0, 1)
 
 
+@settings(deadline=None)  # the first look at a zone reads its file
 @given(
     cron=st.sampled_from(["*/7 * * * *", "15,45 2,3 * * *", "0 */3 * * *", "30 2 1,L * *", "* 2 * * *"]),
     zone=ZONES,
@@ -89,6 +91,7 @@ def test_one_by_one_is_the_same_as_all_at_once(cron: str, zone: str, after: int)
     assert one_by_one[1:] == found
 
 
+@settings(deadline=None)  # the first look at a zone reads its file
 @given(
     cron=st.sampled_from(["* * * * *", "*/20 * * * *", "0 3 * * *", "0 0 * * MON", "0 0 1 * *", "0 0 29 2 *"]),
     zone=ZONES,
@@ -137,12 +140,14 @@ def test_what_is_no_time_zone(zone: str) -> None:
     assert told.value.part == "timezone"
 
 
+@settings(deadline=None)  # the first look at a zone reads its file
 @given(st.text("0123456789*/,-L#W?MONFEB \x00²", max_size=20))
 def test_no_expression_is_a_defect(cron: str) -> None:
     with contextlib.suppress(Rejected):
         assert following(cron, "UTC", 0) > 0
 
 
+@settings(deadline=None)  # the first look at a zone reads its file
 @given(st.lists(st.text("0123456789*/,-L#W", min_size=1, max_size=4), min_size=5, max_size=5).map(" ".join))
 def test_no_five_fields_are_a_defect(cron: str) -> None:
     with contextlib.suppress(Rejected):

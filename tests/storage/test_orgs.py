@@ -321,6 +321,7 @@ NOBODYS = {
     "budgets.spend",  # the journal's, for runs that it knows by their leases
     "duties.begin",
     "duties.any_stale",
+    "hooks.is_told",  # of a batch that the duty of an organisation names
     "duties.finish",
     "duties.forget",
     "duties.hasten",

@@ -105,9 +105,8 @@ def postgres_shared() -> Generator[SharedPostgres]:
             opened.close()
 
 
-@pytest.fixture(params=KINDS)
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Generator[str]:
-    """The address of a database with the schema and nothing in it."""
+def address(request: pytest.FixtureRequest, tmp_path: Path) -> Generator[str]:
+    """The address of a database of the kind that is the parameter, with the schema and nothing in it."""
     if request.param == "sqlite":
         path = tmp_path / "viva.db"
         shutil.copy(request.getfixturevalue("sqlite_template"), path)
@@ -116,6 +115,9 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Generator[st
     shared: SharedPostgres = request.getfixturevalue("postgres_shared")
     yield shared.url
     shared.empty()
+
+
+database_url = pytest.fixture(params=KINDS, name="database_url")(address)
 
 
 @pytest.fixture(params=KINDS)

@@ -276,7 +276,7 @@ async def test_requests_that_fail_tell_no_marks(
 
 
 async def test_libraries_are_not_trusted_with_words(watched: Watched) -> None:
-    logging.getLogger("mcp.client").warning(f"a message: {MARK}")
+    logging.getLogger("some.library").warning(f"a message: {MARK}")
     try:
         raise ValueError(MARK)
     except ValueError as failure:
@@ -284,6 +284,6 @@ async def test_libraries_are_not_trusted_with_words(watched: Watched) -> None:
         loop = asyncio.get_running_loop()
         tell_of_lost_failures(loop, {"message": "Task exception was never retrieved", "exception": failure})
     told = watched.log.getvalue()
-    for words in ("mcp.client", "Exception in ASGI application", "a failure in the event loop", "test_secrets"):
+    for words in ("some.library", "Exception in ASGI application", "a failure in the event loop", "test_secrets"):
         assert words in told
     assert MARK not in told

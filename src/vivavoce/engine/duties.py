@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from functools import partial
 from typing import Any
 
@@ -42,13 +42,19 @@ def delay_ms(attempts: int) -> Millis:
 
 
 class Duties:
-    """One for each process."""
+    """One for each process. ``kinds`` are those that ``perform`` does, None where it does all."""
 
     def __init__(
-        self, database: Database, clock: Clock, new_id: NewId, perform: Perform, telemetry: Telemetry = NOBODY
+        self,
+        database: Database,
+        clock: Clock,
+        new_id: NewId,
+        perform: Perform,
+        telemetry: Telemetry = NOBODY,
+        kinds: Collection[str] | None = None,
     ) -> None:
         self._database, self._clock, self._new_id, self._perform = database, clock, new_id, perform
-        self._telemetry = telemetry
+        self._telemetry, self._kinds = telemetry, kinds
         self._doing: dict[Duty, asyncio.Task[None]] = {}
         self._full = set[str]()
         """Kinds of which more may be due than there was room for."""
@@ -80,10 +86,10 @@ class Duties:
         """Take what is due; returns the seconds until it is worth looking again."""
         now, token, held = self._clock.now(), self._new_id(), self._held()
         # Most looks find nothing, and reading does not queue with those who write.
-        next_due = await self._database.read(duties.next_due)
-        if (next_due is not None and next_due <= now) or await self._database.read(_any_stale):
+        next_due = await self._database.read(partial(duties.next_due, kinds=self._kinds))
+        if (next_due is not None and next_due <= now) or await self._database.read(self._any_stale):
             taken = await self._database.write(
-                lambda tx: duties.take(tx, now, database_now(tx), token, LEASE_MS, OF_A_KIND, held)
+                lambda tx: duties.take(tx, now, database_now(tx), token, LEASE_MS, OF_A_KIND, held, self._kinds)
             )
             for duty in taken:
                 task = asyncio.create_task(self._do(duty))
@@ -100,6 +106,9 @@ class Duties:
         self._doing.pop(duty, None)
         if duty.kind in self._full:
             self.wake()
+
+    def _any_stale(self, tx: Tx) -> bool:
+        return duties.any_stale(tx, database_now(tx), self._kinds)
 
     def _held(self) -> Counter[str]:
         return Counter(duty.kind for duty in self._doing)
@@ -140,7 +149,3 @@ class Duties:
 
 def _keep(tx: Tx, held: Sequence[Duty]) -> None:
     duties.renew(tx, held, database_now(tx), LEASE_MS)
-
-
-def _any_stale(tx: Tx) -> bool:
-    return duties.any_stale(tx, database_now(tx))

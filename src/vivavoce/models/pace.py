@@ -25,11 +25,13 @@ _LONGEST_BACKOFF_S = 8.0
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Time and chance: how to wait for some seconds, a number in [0, 1), and the seconds since the Unix epoch."""
+    """Time and chance: how to wait for some seconds, a number in [0, 1), the seconds since the Unix epoch, and seconds
+    on a monotonic clock."""
 
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     jitter: Callable[[], float] = random.random
     now: Callable[[], float] = time.time
+    ticks: Callable[[], float] = time.monotonic
 
 
 @dataclass(slots=True)

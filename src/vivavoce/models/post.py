@@ -19,6 +19,7 @@ IDLE_S = 15.0
 """How long a connection nobody uses is kept. Servers close theirs after some time too, and a request that crosses that
 is lost."""
 _INTERIM = range(100, 200)
+_MOST_HEAD = 256 * 1024
 
 
 class NotSecure(Exception):
@@ -81,6 +82,7 @@ class _Connection(asyncio.Protocol):
         self._chunks: list[bytes] = []
         self._size = 0
         self._begun = self._headed = False
+        self._fed = 0
 
     @property
     def usable(self) -> bool:
@@ -132,6 +134,11 @@ class _Connection(asyncio.Protocol):
             self._parser.feed_data(data)
         except HttpParserError as failure:
             self._fail(NotHttp(str(failure)))
+            return
+        if not self._headed:  # nor is there an end of interim answers
+            self._fed += len(data)
+            if self._fed > _MOST_HEAD:
+                self._fail(TooLarge())
 
     def eof_received(self) -> bool:
         return False
@@ -197,6 +204,7 @@ class Poster:
         self._head = ("\r\n".join(lines) + "\r\nContent-Length: ").encode("latin-1")
         self._idle: list[_Connection] = []
         self._tls: ssl.SSLContext | None = None
+        self._reaper: asyncio.TimerHandle | None = None
 
     async def post(self, body: bytes, within_s: float) -> Whole:
         """Send the body and read the answer. ``within_s`` holds from connecting to the last byte.
@@ -215,12 +223,27 @@ class Poster:
         if connection.usable:
             connection.idle_since = loop.time()
             self._idle.append(connection)
+            if self._reaper is None:
+                self._reaper = loop.call_later(IDLE_S, self._reap)
         return whole
 
     def close(self) -> None:
         """Close what nobody uses."""
+        if self._reaper is not None:
+            self._reaper.cancel()
+            self._reaper = None
         while self._idle:
             self._idle.pop().close()
+
+    def _reap(self) -> None:
+        """Close what nobody has used for long; a burst needed more connections than come after it."""
+        loop = asyncio.get_running_loop()
+        self._reaper = None
+        # In the order in which they were laid aside.
+        while self._idle and (not self._idle[0].usable or loop.time() - self._idle[0].idle_since >= IDLE_S):
+            self._idle.pop(0).close()
+        if self._idle:
+            self._reaper = loop.call_later(IDLE_S, self._reap)
 
     def _kept(self, now: float) -> _Connection | None:
         """The connection that was used last: the others may grow old."""

@@ -58,7 +58,7 @@ class Transport:
         self._base = _base_url(provider, has_key=bool(key))
         self._url = _below(self._base, "chat", "completions")
         self._session = session
-        self.limiter = Limiter(provider.rates)
+        self.limiter = Limiter(provider.rates, ticks=pace.ticks)
         self._timeout = aiohttp.ClientTimeout(
             total=provider.timeout_s, sock_connect=min(_CONNECT_TIMEOUT_S, provider.timeout_s)
         )

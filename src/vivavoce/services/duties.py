@@ -20,6 +20,28 @@ from vivavoce.storage import duties
 from vivavoce.storage.database import Tx
 from vivavoce.storage.duties import Duty
 
+KINDS = frozenset(
+    {
+        deliveries.KIND,
+        findings.KIND,
+        appointments.KIND,
+        assistants.ERASE,
+        libraries.KIND,
+        messaging.SEND,
+        incoming.REPLY,
+        schedules.KIND,
+        schedules.NOW,
+        budgets.KIND,
+        closing.IDLE,
+        closing.REPORT,
+        hooks.KIND,
+        hooks.TOLD,
+        tallying.KIND,
+        pruning.KIND,
+    }
+)
+"""What ``perform`` does. Others are a later release's: its servers do them."""
+
 
 async def begin(ctx: Context) -> None:
     """Keep the duties that come back by themselves, where they are not kept already. For a server that starts."""

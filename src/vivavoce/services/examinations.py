@@ -112,7 +112,6 @@ def _look_up(tx: Tx, lease: Lease) -> tuple[Frozen, Transcript]:
     found = runs.get_frozen(tx, lease.run_id)
     if found is None or found.run.status.final:  # deleted or cancelled before it began
         raise LeaseLost(lease.run_id)
-    found = replace(found, hooked=hooks.is_any(tx, found.org))
     return found, conversations.get_transcript(tx, found.run.conversation_id)
 
 
@@ -263,7 +262,8 @@ async def _settle(ctx: Context, lease: Lease, frozen: Frozen, notes: Sequence[st
         speaker = active(frozen.cast, examined.transcript)
         duties = closing.following(ctx, frozen.org, run.conversation_id, speaker)
     finding_id = closing.finding(duties)
-    if frozen.hooked:
+    # Asked now, and not when it began: a hook that was made meanwhile waits for the end of its batch.
+    if await ctx.database.read(lambda tx: hooks.is_any(tx, frozen.org)):
         duties += (hooks.wanted(frozen.org, run.id, run.batch_id, now),)
     await ctx.journal.write(settled(lease, now, outcome, examined.transcript, usage, story, duties, finding_id))
     if duties:

@@ -125,7 +125,8 @@ def _tell(ctx: Context, tx: Tx, duty: Duty) -> None:
     batch_id = duty.body
     if not batch_id or not any(Occasion.BATCH in hook.kinds for hook in found):
         return
-    if hooks.any_unfinished(tx, duty.org, batch_id):
+    # First what costs least: of a large batch each run comes by here.
+    if hooks.is_told(tx, batch_id) or hooks.any_unfinished(tx, duty.org, batch_id):
         return
     stand = batches.get_stand(tx, duty.org, batch_id)
     if stand is not None and hooks.mark_told(tx, duty.org, batch_id, ctx.new_id(), ctx.clock.now()):

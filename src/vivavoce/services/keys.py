@@ -93,7 +93,7 @@ async def adopt_only(database: Database, clock: Clock, new_id: NewId, name: str,
 
     def work(tx: Tx) -> None:
         for key in keys.get_all(tx):
-            if key.name == name and key.id != mine.id and key.revoked_at is None:
+            if (key.org, key.name) == (ORG, name) and key.id != mine.id and key.revoked_at is None:
                 keys.revoke(tx, key.id, clock.now())
 
     await database.write(work)

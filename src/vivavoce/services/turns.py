@@ -88,7 +88,13 @@ async def _wait(shared: Shared, conversation_id: str, token: str) -> float | Non
     while True:
         since = loop.time()
         take = partial(turns.take, conversation_id=conversation_id, token=token, lease_ms=LEASE_MS)
-        taken = await shared.database.write(take)
+        taking = asyncio.ensure_future(shared.database.write(take))
+        try:
+            taken = await asyncio.shield(taking)
+        except asyncio.CancelledError:
+            # What has begun is finished; only then can it be given back.
+            await asyncio.gather(taking, return_exceptions=True)
+            raise
         if taken is not False:
             return since if taken else None
         if loop.time() >= until:

@@ -4,11 +4,11 @@ Times are the database's own where leases are concerned; ``due_at`` is the serve
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, delete, or_, select, update
+from sqlalchemy import ColumnElement, Row, delete, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from vivavoce.core.event import Millis
@@ -80,15 +80,17 @@ def take(
     lease_ms: int,
     most: int,
     held: Mapping[str, int] | None = None,
+    kinds: Collection[str] | None = None,
 ) -> tuple[Duty, ...]:
     """The oldest duties that are due and that nobody does, or whose worker died, leased to the token: at most ``most``
-    of each kind, together with those of it that are ``held`` already."""
+    of each kind, together with those of it that are ``held`` already. ``kinds`` are those that can be done here: others
+    are left to servers of another release."""
     counts = Counter[str](held)
     taken: list[Duty] = []
     while True:
         full = sorted(kind for kind, count in counts.items() if count >= most)
         free = or_(duties.c.lease_until.is_(None), duties.c.lease_until < database_now)
-        query = select(duties).where(duties.c.due_at <= now, free, duties.c.kind.not_in(full))
+        query = select(duties).where(duties.c.due_at <= now, free, duties.c.kind.not_in(full), *_of(kinds))
         query = query.order_by(duties.c.due_at, duties.c.id).limit(most)
         rows = tx.execute(query.with_for_update(skip_locked=True)).all()
         mine: list[Row[Any]] = []
@@ -131,13 +133,19 @@ def hasten(tx: Tx, kind: str, subject: str, due_at: Millis) -> None:
     tx.execute(update(duties).where(*mine).values(due_at=due_at))
 
 
-def next_due(tx: Tx) -> Millis | None:
-    """When the next duty that nobody does is due, or None."""
-    query = select(duties.c.due_at).where(duties.c.lease_until.is_(None)).order_by(duties.c.due_at).limit(1)
+def _of(kinds: Collection[str] | None) -> Sequence[ColumnElement[bool]]:
+    return () if kinds is None else (duties.c.kind.in_(sorted(kinds)),)
+
+
+def next_due(tx: Tx, kinds: Collection[str] | None = None) -> Millis | None:
+    """When the next duty that nobody does is due, or None; of these kinds only, where they are given."""
+    query = (
+        select(duties.c.due_at).where(duties.c.lease_until.is_(None), *_of(kinds)).order_by(duties.c.due_at).limit(1)
+    )
     return tx.execute(query).scalar_one_or_none()
 
 
-def any_stale(tx: Tx, database_now: Any) -> bool:
-    """Whether somebody died doing one."""
-    query = select(duties.c.id).where(duties.c.lease_until < database_now).limit(1)
+def any_stale(tx: Tx, database_now: Any, kinds: Collection[str] | None = None) -> bool:
+    """Whether somebody died doing one; of these kinds only, where they are given."""
+    query = select(duties.c.id).where(duties.c.lease_until < database_now, *_of(kinds)).limit(1)
     return tx.execute(query).first() is not None

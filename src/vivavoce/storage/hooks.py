@@ -114,6 +114,12 @@ def any_unfinished(tx: Tx, org: str, batch_id: str) -> bool:
     return tx.execute(select(runs.c.id).where(*mine).order_by(runs.c.id.desc()).limit(1)).first() is not None
 
 
+def is_told(tx: Tx, batch_id: str) -> bool:
+    """Whether the end of this batch was told before."""
+    mine = (duty_rows.c.kind == TOLD, duty_rows.c.subject == batch_id)
+    return tx.execute(select(duty_rows.c.id).where(*mine)).first() is not None
+
+
 def mark_told(tx: Tx, org: str, batch_id: str, mark_id: str, now: Millis) -> bool:
     """Mark that the end of this batch is told in this transaction. False where it was before; somebody who does it at
     this moment is waited for."""

@@ -75,7 +75,8 @@ def _drop_retired(tx: Tx, scenario_ids: Collection[str]) -> None:
     # Whoever deletes a scenario holds it before its runs: nobody waits for it who holds these.
     query = select(scenarios.c.id).where(*mine, ~held).order_by(scenarios.c.id)
     loose = tx.execute(query.with_for_update(skip_locked=True, of=scenarios)).scalars().all()
-    tx.execute(delete(scenarios).where(scenarios.c.id.in_(loose)))
+    # Looked at again now that it is held: a run may have been triggered in between.
+    tx.execute(delete(scenarios).where(scenarios.c.id.in_(loose), ~held))
 
 
 def find_talks(tx: Tx, before: Millis, after: str, most: int) -> Found:

@@ -48,15 +48,13 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Frozen:
-    """What a run works on, as it was when it was triggered. ``hooked`` says that somebody is to be told when it is
-    over, where whoever asked has looked."""
+    """What a run works on, as it was when it was triggered."""
 
     org: str
     run: Run
     scenario: Scenario
     version: Version | None
     others: tuple[Version, ...] = ()
-    hooked: bool = False
 
     @property
     def cast(self) -> Cast | None:

@@ -461,4 +461,5 @@ duties = Table(
     Column("lease_until", BigInteger),
     UniqueConstraint("kind", "subject"),
     Index(None, "due_at"),
+    Index("ix_duties_held", "lease_until", **only("lease_until IS NOT NULL")),
 )

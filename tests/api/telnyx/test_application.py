@@ -10,7 +10,7 @@ from vivavoce.api.telnyx.application import application
 
 def asked(context: object) -> Any:
     """The answer of an application with this context to a request that the gate let in."""
-    app = application(context)
+    app = application(context)  # type: ignore[arg-type]
 
     async def admitted(scope: Any, receive: Any, send: Any) -> None:
         scope.setdefault("state", {}).update(org="o", request_id="r-1", body=b"")

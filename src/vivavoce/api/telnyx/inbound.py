@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from vivavoce.api.gate import AWAY
 from vivavoce.api.shape import mapping
 from vivavoce.api.telnyx.errors import errors_body, problem
 from vivavoce.core.text import TextStatus
@@ -21,6 +22,7 @@ from vivavoce.outbound.signing import signed
 from vivavoce.services import incoming
 from vivavoce.services.context import Context
 from vivavoce.services.incoming import Arrival
+from vivavoce.storage.database import DatabaseAway
 from vivavoce.storage.orgs import DEFAULT
 
 MAX_BODY = 256 * 1024
@@ -71,7 +73,11 @@ def application(context: Context, public_key: str) -> Starlette:
                 pass
         return Response(status_code=200)
 
-    return Starlette(routes=[Route("/{path:path}", receive, methods=["POST"])])
+    async def away(_request: Request, _failure: Exception) -> Response:
+        return _refused(503, AWAY)
+
+    routes = [Route("/{path:path}", receive, methods=["POST"])]
+    return Starlette(routes=routes, exception_handlers=dict.fromkeys(DatabaseAway, away))
 
 
 async def _received(context: Context, payload: Mapping[str, Any]) -> Response:

@@ -9,11 +9,13 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from vivavoce import __version__
+from vivavoce.api.gate import AWAY
 from vivavoce.api.viva import batches, events, inbox, keys, runs, schedules, webhooks, workers
 from vivavoce.api.viva.errors import RESPONSES, error_body, validation_body
 from vivavoce.services.context import Context
 from vivavoce.services.errors import Broken, Busy, NotFound, Rejected
 from vivavoce.services.keys import LastKey
+from vivavoce.storage.database import DatabaseAway
 
 _STATUSES: Mapping[type[Exception], int] = {NotFound: 404, Rejected: 400, Busy: 409, LastKey: 409, Broken: 503}
 
@@ -52,9 +54,10 @@ def application(context: Context) -> FastAPI:
         return JSONResponse(error_body(error.status_code, str(error.detail)), error.status_code, error.headers)
 
     async def failed(_request: Request, error: Exception) -> JSONResponse:
-        status = _STATUSES[type(error)]
+        status = 503 if isinstance(error, DatabaseAway) else _STATUSES[type(error)]
         part = error.part if isinstance(error, Rejected) else None
-        return JSONResponse(error_body(status, str(error), f"/{part}" if part else None), status)
+        words = AWAY if isinstance(error, DatabaseAway) else str(error)  # its own words are SQL
+        return JSONResponse(error_body(status, words, f"/{part}" if part else None), status)
 
     async def unexpected(request: Request, _error: Exception) -> JSONResponse:
         detail = f"Something went wrong here. Request {request.state.request_id} is in the log."
@@ -63,6 +66,6 @@ def application(context: Context) -> FastAPI:
     app.add_exception_handler(Exception, unexpected)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, unrouted)
-    for kind in _STATUSES:
+    for kind in (*_STATUSES, *DatabaseAway):
         app.add_exception_handler(kind, failed)
     return app

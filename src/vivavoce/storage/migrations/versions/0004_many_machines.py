@@ -220,10 +220,13 @@ def upgrade() -> None:
     op.execute("UPDATE runs SET target = (SELECT target FROM scenarios WHERE scenarios.id = runs.scenario_id)")
     op.execute("INSERT INTO orgs (id, name, created_at) VALUES ('default', 'default', 0)")
     op.execute("INSERT INTO orgs (id, name, created_at) SELECT DISTINCT org, org, 0 FROM keys WHERE org <> 'default'")
+    held = sa.text("lease_until IS NOT NULL")
+    op.create_index("ix_duties_held", "duties", ["lease_until"], sqlite_where=held, postgresql_where=held)
 
 
 def downgrade() -> None:
     # In place, and not by a copy of the table: dropping the old one would take what refers to it along.
+    op.drop_index("ix_duties_held", "duties")
     op.drop_index("ix_runs_waiting_there", "runs")
     op.drop_index("ix_runs_waiting", "runs")
     op.drop_index("ix_runs_driven", "runs")
