@@ -13,8 +13,8 @@ RUN := $(VENV)/.run
 DEV := $(VENV)/.dev
 # Releases of SDKs that cannot be installed beside newer ones.
 OLDER := $(VENV)/older
-SAID_ALREADY := contract/test_npm_sdk.py contract/retell/test_older_sdk.py e2e/test_demo.py e2e/test_limits.py \
-	e2e/test_workers.py e2e/test_chaos.py
+SAID_ALREADY := contract/test_isolation.py contract/test_npm_sdk.py contract/retell/test_older_sdk.py \
+	contract/retell/test_openapi.py e2e/test_chaos.py e2e/test_demo.py e2e/test_limits.py e2e/test_workers.py
 PURE := */vivavoce/core/*,*/vivavoce/assistant/*,*/vivavoce/examination/*
 
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
@@ -34,11 +34,11 @@ test: $(DEV) ## every test, with core, assistant and examination covered to the 
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope -rs --cov --cov-report=
 	$(BIN)/coverage report --include='$(PURE)' --show-missing --skip-covered --fail-under=100
 
-# Storage and engine run on both above; services, and what starts servers, on SQLite above and once more here. Left out is what `test` has on PostgreSQL already, and
-# what says the same of another client.
+# Storage and engine run on both above; services, and what starts servers, on SQLite above and once more here. Left out
+# is what `test` has on PostgreSQL already, and what says the same of another client or takes long to say it again.
 test-postgresql: $(DEV) ## the tests of services and servers once more, on PostgreSQL
-	VIVA_TEST_SERVE=postgresql $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope -rs tests/services tests/contract tests/e2e \
-		$(addprefix --ignore=tests/,$(SAID_ALREADY))
+	VIVA_TEST_SERVE=postgresql $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope -rs tests/services tests/contract \
+		tests/e2e $(addprefix --ignore=tests/,$(SAID_ALREADY))
 
 check: $(DEV) ## lint, format, types, import arrows, locks
 	$(BIN)/ruff check .
