@@ -81,10 +81,8 @@ def to_fire(missed: Missed, grace_ms: int, come: Sequence[Millis], now: Millis) 
 
     What came before it is lost; what comes after it is for the next time that this is asked.
     """
-    match missed:
-        case Missed.SKIP:
-            return next((at for at in come if at >= now - grace_ms), None)
-        case Missed.ONCE:
-            return come[-1] if come else None
-        case Missed.ALL:
-            return come[0] if come else None
+    if missed is Missed.SKIP:
+        return next((at for at in come if at >= now - grace_ms), None)
+    if not come:
+        return None
+    return come[-1] if missed is Missed.ONCE else come[0]
