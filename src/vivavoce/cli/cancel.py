@@ -28,7 +28,7 @@ def cancel(
     batch: Batches = None,
     suite: Suites = None,
     reason: Reason = "by request",
-    org: options.Org = "default",
+    org: options.Org = options.DEFAULT_ORG,
     data_dir: options.DataDir = None,
     database_url: options.DatabaseUrl = None,
     as_json: Json = False,

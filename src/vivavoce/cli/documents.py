@@ -13,7 +13,6 @@ from vivavoce.cli.keys import with_database
 
 app = typer.Typer(help="Documents that assistants search: add, list, remove, embed.", no_args_is_help=True)
 Bucket = Annotated[str, typer.Argument(help="The bucket that a retrieval tool names.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def _fail(message: object) -> NoReturn:
@@ -62,7 +61,7 @@ def get_all(
     org: options.Org = options.DEFAULT_ORG,
     data_dir: options.DataDir = None,
     database_url: options.DatabaseUrl = None,
-    as_json: Json = False,
+    as_json: options.Json = False,
 ) -> None:
     """List documents.
 

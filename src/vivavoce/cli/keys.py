@@ -5,6 +5,7 @@ import json
 import secrets
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -13,7 +14,6 @@ from vivavoce.cli import options
 from vivavoce.core.scope import Scope
 
 app = typer.Typer(help="API keys: create, list, revoke; and the key of outgoing webhooks.", no_args_is_help=True)
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Shared = Annotated[bool, typer.Option("--shared", help="Print the secret for signatures with a shared secret.")]
 
 
@@ -38,6 +38,23 @@ def with_database(work: Callable[[Any], Awaitable[None]], *, new: bool = False, 
         raise typer.Exit(2) from failure
 
 
+def with_organisation(
+    work: Callable[[Any, str], Awaitable[None]], org: str, data_dir: Path | None, database_url: str | None
+) -> None:
+    """Do the work for an organisation, with the database open and the organisation's id; what is wrong with the request
+    ends the command with code 2."""
+    from vivavoce.services.errors import NotFound, Rejected
+
+    async def doing(opened: Any) -> None:
+        try:
+            await work(opened, (await options.found(opened, org)).id)
+        except (NotFound, Rejected) as failure:
+            typer.echo(str(failure), err=True)
+            raise typer.Exit(2) from failure
+
+    with_database(doing, data_dir=data_dir, database_url=database_url)
+
+
 @app.command("create")
 def create(
     name: Annotated[str, typer.Argument(help="What the key is for.")],
@@ -47,7 +64,7 @@ def create(
     ] = Scope.ADMIN,
     data_dir: options.DataDir = None,
     database_url: options.DatabaseUrl = None,
-    as_json: Json = False,
+    as_json: options.Json = False,
 ) -> None:
     """Make a key and print it, once.
 
@@ -78,7 +95,7 @@ def get_all(
     org: Annotated[str | None, typer.Option("--org", help="Only of this organisation.")] = None,
     data_dir: options.DataDir = None,
     database_url: options.DatabaseUrl = None,
-    as_json: Json = False,
+    as_json: options.Json = False,
 ) -> None:
     """List keys; the keys themselves are not stored and cannot be shown.
 

@@ -10,6 +10,7 @@ DataDir = Annotated[Path | None, typer.Option(help="Where the SQLite files live.
 Org = Annotated[str, typer.Option("--org", help="The organisation, by its name or id.")]
 DEFAULT_ORG = "default"
 DatabaseUrl = Annotated[str | None, typer.Option(help="A PostgreSQL address instead of SQLite. [VIVA_DATABASE_URL]")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def settings(**given: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from vivavoce.cli import options
-from vivavoce.cli.keys import Json, with_database
+from vivavoce.cli.keys import with_database
 
 app = typer.Typer(help="Organisations that share a server: create, list, delete.", no_args_is_help=True)
 
@@ -17,7 +17,7 @@ def create(
     name: Annotated[str, typer.Argument(help="What it is called; no two are called alike.")],
     data_dir: options.DataDir = None,
     database_url: options.DatabaseUrl = None,
-    as_json: Json = False,
+    as_json: options.Json = False,
 ) -> None:
     """Make an organisation. It has no key yet: `viva keys create` makes one.
 
@@ -40,7 +40,9 @@ def create(
 
 
 @app.command("list")
-def get_all(data_dir: options.DataDir = None, database_url: options.DatabaseUrl = None, as_json: Json = False) -> None:
+def get_all(
+    data_dir: options.DataDir = None, database_url: options.DatabaseUrl = None, as_json: options.Json = False
+) -> None:
     """List organisations.
 
     Example: viva orgs list

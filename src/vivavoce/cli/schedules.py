@@ -2,19 +2,17 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
 import typer
 
 from vivavoce.cli import options
-from vivavoce.cli.keys import with_database
+from vivavoce.cli.keys import with_organisation
 from vivavoce.core.schedule import GRACE_MS, Missed, Overlap
 
 app = typer.Typer(
     help="Tests that are run by the calendar: list, create, delete, pause, resume, fire.", no_args_is_help=True
 )
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 ScheduleId = Annotated[str, typer.Argument(help="The id that `viva schedules list` shows.")]
 _LOOK_S = 0.1
 _PAGE = 100
@@ -25,7 +23,7 @@ def get_all(
     org: options.Org = options.DEFAULT_ORG,
     data_dir: options.DataDir = None,
     database_url: options.DatabaseUrl = None,
-    as_json: Json = False,
+    as_json: options.Json = False,
 ) -> None:
     """List schedules: when each fires next, and what its last firing came to.
 
@@ -45,7 +43,7 @@ def get_all(
                 return
             number += 1
 
-    _with(work, org, data_dir, database_url)
+    with_organisation(work, org, data_dir, database_url)
 
 
 @app.command("create")
@@ -66,7 +64,7 @@ def create(
     org: options.Org = options.DEFAULT_ORG,
     data_dir: options.DataDir = None,
     database_url: options.DatabaseUrl = None,
-    as_json: Json = False,
+    as_json: options.Json = False,
 ) -> None:
     """Make a schedule and print its id.
 
@@ -97,7 +95,7 @@ def create(
         made = await schedules.create(opened, *sources(), org_id, draft)
         typer.echo(json.dumps(dump_outlook(made)) if as_json else made.id)
 
-    _with(work, org, data_dir, database_url)
+    with_organisation(work, org, data_dir, database_url)
 
 
 @app.command("delete")
@@ -117,7 +115,7 @@ def delete(
         await schedules.delete(opened, org_id, schedule_id)
         typer.echo(f"Deleted {schedule_id}.")
 
-    _with(work, org, data_dir, database_url)
+    with_organisation(work, org, data_dir, database_url)
 
 
 @app.command("pause")
@@ -126,7 +124,7 @@ def pause(
     org: options.Org = options.DEFAULT_ORG,
     data_dir: options.DataDir = None,
     database_url: options.DatabaseUrl = None,
-    as_json: Json = False,
+    as_json: options.Json = False,
 ) -> None:
     """Have a schedule rest until it is resumed.
 
@@ -141,7 +139,7 @@ def resume(
     org: options.Org = options.DEFAULT_ORG,
     data_dir: options.DataDir = None,
     database_url: options.DatabaseUrl = None,
-    as_json: Json = False,
+    as_json: options.Json = False,
 ) -> None:
     """Have a schedule go on; what was due while it rested is not made up for.
 
@@ -157,7 +155,7 @@ def fire(
     org: options.Org = options.DEFAULT_ORG,
     data_dir: options.DataDir = None,
     database_url: options.DatabaseUrl = None,
-    as_json: Json = False,
+    as_json: options.Json = False,
 ) -> None:
     """Have the server or a worker of this database run a schedule's tests now, paused or not; print the batch.
 
@@ -192,7 +190,7 @@ def fire(
         if firing.outcome is not Outcome.STARTED:
             raise typer.Exit(1)
 
-    _with(work, org, data_dir, database_url)
+    with_organisation(work, org, data_dir, database_url)
 
 
 def _pause(schedule_id: str, org: str, data_dir: Any, database_url: str | None, as_json: bool, *, paused: bool) -> None:
@@ -204,21 +202,7 @@ def _pause(schedule_id: str, org: str, data_dir: Any, database_url: str | None, 
         changed = await schedules.pause(opened, *sources(), org_id, schedule_id, paused=paused)
         typer.echo(json.dumps(dump_outlook(changed)) if as_json else _line(changed))
 
-    _with(work, org, data_dir, database_url)
-
-
-def _with(work: Callable[[Any, str], Awaitable[None]], org: str, data_dir: Any, database_url: str | None) -> None:
-    """Do the work for an organisation; what is wrong with the request ends the command with 2."""
-    from vivavoce.services.errors import NotFound, Rejected
-
-    async def doing(opened: Any) -> None:
-        try:
-            await work(opened, (await options.found(opened, org)).id)
-        except (NotFound, Rejected) as failure:
-            typer.echo(str(failure), err=True)
-            raise typer.Exit(2) from failure
-
-    with_database(doing, data_dir=data_dir, database_url=database_url)
+    with_organisation(work, org, data_dir, database_url)
 
 
 def _line(schedule: Any) -> str:

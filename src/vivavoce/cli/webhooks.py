@@ -1,20 +1,18 @@
 """``viva webhooks``: addresses that are told when runs and batches are over."""
 
 import json
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
 
 from vivavoce.cli import options
-from vivavoce.cli.keys import with_database
+from vivavoce.cli.keys import with_organisation
 from vivavoce.core.hook import Occasion
 
 app = typer.Typer(
     help="Addresses that are told when runs and batches are over: list, create, delete, test.", no_args_is_help=True
 )
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 HookId = Annotated[str, typer.Argument(help="The id that `viva webhooks list` shows.")]
 _PAGE = 100
 
@@ -31,7 +29,7 @@ def get_all(
     org: options.Org = options.DEFAULT_ORG,
     data_dir: options.DataDir = None,
     database_url: options.DatabaseUrl = None,
-    as_json: Json = False,
+    as_json: options.Json = False,
 ) -> None:
     """List webhooks, the newest first.
 
@@ -47,7 +45,7 @@ def get_all(
             line = f"{one.id}  {shown['created_at']}  {','.join(one.kinds)}  {one.url}"
             typer.echo(json.dumps(shown) if as_json else line)
 
-    _with(work, org, data_dir, database_url)
+    with_organisation(work, org, data_dir, database_url)
 
 
 @app.command("create")
@@ -57,7 +55,7 @@ def create(
     org: options.Org = options.DEFAULT_ORG,
     data_dir: options.DataDir = None,
     database_url: options.DatabaseUrl = None,
-    as_json: Json = False,
+    as_json: options.Json = False,
 ) -> None:
     """Have an address told, and print the webhook's id. `viva keys webhooks` prints the key for its signatures.
 
@@ -74,7 +72,7 @@ def create(
         made = await hooks.create(opened, *sources(), guard, org_id, url, tuple(kind or Occasion))
         typer.echo(json.dumps(dump(made)) if as_json else made.id)
 
-    _with(work, org, data_dir, database_url)
+    with_organisation(work, org, data_dir, database_url)
 
 
 @app.command("delete")
@@ -94,7 +92,7 @@ def delete(
         await hooks.delete(opened, org_id, hook_id)
         typer.echo(f"Deleted {hook_id}.")
 
-    _with(work, org, data_dir, database_url)
+    with_organisation(work, org, data_dir, database_url)
 
 
 @app.command("test")
@@ -103,7 +101,7 @@ def try_out(
     org: options.Org = options.DEFAULT_ORG,
     data_dir: options.DataDir = None,
     database_url: options.DatabaseUrl = None,
-    as_json: Json = False,
+    as_json: options.Json = False,
 ) -> None:
     """Call a webhook's address now, from here, and once. Ends with 1 where it does not take it.
 
@@ -127,18 +125,4 @@ def try_out(
         if not tried.taken:
             raise typer.Exit(1)
 
-    _with(work, org, data_dir, database_url)
-
-
-def _with(work: Callable[[Any, str], Awaitable[None]], org: str, data_dir: Any, database_url: str | None) -> None:
-    """Do the work for an organisation; what is wrong with the request ends the command with 2."""
-    from vivavoce.services.errors import NotFound, Rejected
-
-    async def doing(opened: Any) -> None:
-        try:
-            await work(opened, (await options.found(opened, org)).id)
-        except (NotFound, Rejected) as failure:
-            typer.echo(str(failure), err=True)
-            raise typer.Exit(2) from failure
-
-    with_database(doing, data_dir=data_dir, database_url=database_url)
+    with_organisation(work, org, data_dir, database_url)

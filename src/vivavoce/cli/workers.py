@@ -1,18 +1,19 @@
 """``viva workers``: who works on a database, and how much waits for them."""
 
 import json
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
 from vivavoce.cli import options
 from vivavoce.cli.keys import with_database
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _COLUMNS = ("ID", "HOST", "PROCESS", "VERSION", "STATE", "DRIVING", "SEEN")
 
 
-def workers(data_dir: options.DataDir = None, database_url: options.DatabaseUrl = None, as_json: Json = False) -> None:
+def workers(
+    data_dir: options.DataDir = None, database_url: options.DatabaseUrl = None, as_json: options.Json = False
+) -> None:
     """List the processes that work on the database, those that were heard of within the last hour, and tell how many
     runs wait.
 
