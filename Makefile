@@ -15,7 +15,9 @@ DEV := $(VENV)/.dev
 OLDER := $(VENV)/older
 SAID_ALREADY := contract/test_isolation.py contract/test_npm_sdk.py contract/retell/test_older_sdk.py \
 	contract/retell/test_openapi.py e2e/test_chaos.py e2e/test_demo.py e2e/test_limits.py e2e/test_workers.py
-PURE := */vivavoce/core/*,*/vivavoce/assistant/*,*/vivavoce/examination/*
+PURE := core assistant examination
+COVERED := */vivavoce/core/*,*/vivavoce/assistant/*,*/vivavoce/examination/*
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope -rs
 
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 # The tests start many servers; each would compile everything anew.
@@ -30,14 +32,16 @@ help: ## list the targets
 demo: $(RUN) ## everything in one go: a sample assistant, its suite, the verdicts (ARGS="..." goes to viva demo)
 	$(BIN)/viva demo $(ARGS)
 
-test: $(DEV) ## every test, with core, assistant and examination covered to the last branch
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope -rs --cov --cov-report=
-	$(BIN)/coverage report --include='$(PURE)' --show-missing --skip-covered --fail-under=100
+# Watching each branch takes nearly as long as the tests themselves, so it is done where every branch has to be seen.
+test: $(DEV) ## every test, with core, assistant and examination covered to the last branch by their own tests
+	$(PYTEST) --cov --cov-report= $(addprefix tests/,$(PURE))
+	$(BIN)/coverage report --include='$(COVERED)' --show-missing --skip-covered --fail-under=100
+	$(PYTEST) $(addprefix --ignore=tests/,$(PURE)) $(ARGS)
 
 # Storage and engine run on both above; services, and what starts servers, on SQLite above and once more here. Left out
 # is what `test` has on PostgreSQL already, and what says the same of another client or takes long to say it again.
 test-postgresql: $(DEV) ## the tests of services and servers once more, on PostgreSQL
-	VIVA_TEST_SERVE=postgresql $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope -rs tests/services tests/contract \
+	VIVA_TEST_SERVE=postgresql $(PYTEST) tests/services tests/contract \
 		tests/e2e $(addprefix --ignore=tests/,$(SAID_ALREADY))
 
 check: $(DEV) ## lint, format, types, import arrows, locks

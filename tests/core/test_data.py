@@ -7,6 +7,9 @@ import pytest
 
 import vivavoce.core
 from vivavoce.core.assistant import Version
+from vivavoce.core.component import Component
+from vivavoce.core.flow import Flow
+from vivavoce.core.knowledge import Source
 from vivavoce.core.model import ModelFailure, Trouble
 from vivavoce.core.scenario import Medium, Scenario
 from vivavoce.core.server import McpServer
@@ -98,3 +101,14 @@ def test_every_argument_of_a_mock_must_be_equal_deeply_and_more_are_welcome(
 
 def test_a_mock_that_asks_for_an_absent_value_is_not_matched_by_a_missing_one() -> None:
     assert not ToolMock("book", "done", {"note": None}).matches("book", {})
+
+
+def test_a_component_keeps_nothing_more_than_it_is_given() -> None:
+    assert Component("c", "n", Flow((), ""), 0, 0).extra == {}
+
+
+def test_a_page_waits_until_it_was_fetched_or_could_not_be() -> None:
+    page = Source("p", "page", "https://example.com")
+    assert page.waits
+    assert not dataclasses.replace(page, taken_at=1).waits
+    assert not dataclasses.replace(page, fault="away").waits
