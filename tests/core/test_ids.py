@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.players import START, HandClock
 
-from vivavoce.core.ids import uuid7
+from vivavoce.core.ids import first_of, uuid7
 
 
 def zeros(count: int) -> bytes:
@@ -57,3 +57,14 @@ def test_eight_random_bytes_are_asked_for() -> None:
 
     uuid7(HandClock(), random)()
     assert wanted == [8]
+
+
+@given(st.integers(0, (1 << 48) - 1))
+def test_no_id_of_that_millisecond_sorts_before_the_first(at: int) -> None:
+    assert first_of(at) <= uuid7(HandClock(at=at), zeros)()
+    assert at == 0 or uuid7(HandClock(at=at - 1), lambda count: b"\xff" * count)() < first_of(at)
+
+
+def test_times_that_no_id_can_hold_have_a_first_one_all_the_same() -> None:
+    assert first_of(-1) == first_of(0)
+    assert first_of(1 << 60) == first_of((1 << 48) - 1)

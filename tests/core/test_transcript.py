@@ -213,3 +213,20 @@ def test_documents_that_were_found_leave_it_open_whose_turn_it_is_and_cost_no_to
     assert talk.last_act == caller()
     assert talk.usage.attempts == 0
     assert talk.plus([desk("Open.")]).response_times()[0][1] >= 30
+
+
+def test_tokens_are_told_by_model_and_what_no_event_cost_was_the_judges() -> None:
+    events = (
+        Message(Speaker.CALLER, "a", 0, usage=Usage("small", 10, 1)),
+        desk(),
+        Message(Speaker.ASSISTANT, "b", 0, usage=Usage("big", 20, 2)),
+        ToolCalled(ToolCall("1", "look_up", {}), 0, 0, Usage("big", 5, 0)),
+        returned(),
+        Recalled(("words",), 0),
+    )
+    talk = Transcript(events)
+    total = talk.usage.plus(Usage("small", 100, 10))
+    assert talk.tokens_by_model(total) == {"small": (110, 11), "big": (25, 2)}
+    assert talk.tokens_by_model(talk.usage) == {"small": (10, 1), "big": (25, 2)}
+    assert talk.tokens_by_model(Usage()) == {"small": (10, 1), "big": (25, 2)}  # never below what the record says
+    assert Transcript((desk(),)).tokens_by_model(Usage("judge")) == {}

@@ -9,6 +9,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 from tests.support.store import NOW, ORG, commits, events_of, leased_run, put_run, row_of, said, set_row
 
+from vivavoce.core.conversation import Opening
 from vivavoce.core.event import Ending, Event, Left, Speaker, Usage
 from vivavoce.core.run import Run
 from vivavoce.core.status import Status
@@ -58,6 +59,18 @@ async def test_an_entry_is_durable_when_write_returns(database: Database, databa
         other.close()
     assert talk is not None
     assert talk.last_message_at == NOW + 9
+
+
+async def test_what_a_conversation_starts_with_is_kept_when_it_begins(database: Database, journal: Journal) -> None:
+    run, lease = await leased_run(database)
+    late = Lease(run.id, "somebody else's")
+    with pytest.raises(LeaseLost):
+        await journal.write(running(late, NOW, run.conversation_id, Opening({"name": "Eve"})))
+    await journal.write(running(lease, NOW, run.conversation_id, Opening({"name": "Dana"})))
+    await journal.write(running(lease, NOW + 1, run.conversation_id))
+    talk = await database.read(lambda tx: conversations.get(tx, ORG, run.conversation_id))
+    assert talk is not None
+    assert talk.opening == Opening({"name": "Dana"})
 
 
 async def test_a_run_is_written_down_from_the_open_line_to_its_end(database: Database, journal: Journal) -> None:

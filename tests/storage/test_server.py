@@ -63,7 +63,8 @@ async def test_a_process_opens_no_more_connections_than_it_may(database_url: str
     assert len(set(used)) == 2
 
 
-async def test_a_connection_that_died_in_peace_is_replaced(database: Database) -> None:
+async def test_a_connection_that_died_in_peace_is_replaced(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vivavoce.storage.database.RESTS_S", 0)  # any rest is long enough
     dead = await database.write(pid)
     engine = create_engine(database._writers.url, poolclass=NullPool)
     with engine.connect() as other:

@@ -5,8 +5,14 @@ from threading import Lock
 from uuid import UUID
 
 from vivavoce.core.clock import Clock
+from vivavoce.core.event import Millis
 
 NewId = Callable[[], str]
+
+
+def first_of(ms: Millis) -> str:
+    """The least id that can be made in this millisecond or later."""
+    return str(UUID(int=max(0, min(ms, (1 << 48) - 1)) << 80))
 
 
 def uuid7(clock: Clock, random: Callable[[int], bytes]) -> NewId:

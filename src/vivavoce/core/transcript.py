@@ -76,6 +76,29 @@ class Transcript:
             spent = spent.plus(used) if used else spent
         return spent
 
+    def tokens_by_model(self, total: Usage) -> dict[str, tuple[int, int]]:
+        """(tokens of questions, tokens of answers) by the names of the models that took any.
+
+        ``total`` is what the whole examination cost; what of it is in no event is the judge's, who came last.
+        """
+        known = self.usage
+        judging = (
+            total.model,
+            max(0, total.input_tokens - known.input_tokens),
+            max(0, total.output_tokens - known.output_tokens),
+        )
+        spent = [
+            (event.usage.model, event.usage.input_tokens, event.usage.output_tokens)
+            for event in self.events
+            if not isinstance(event, ToolReturned | Recalled) and event.usage is not None
+        ]
+        found: dict[str, tuple[int, int]] = {}
+        for model, input_tokens, output_tokens in (*spent, judging):
+            if input_tokens or output_tokens:
+                before = found.get(model, (0, 0))
+                found[model] = before[0] + input_tokens, before[1] + output_tokens
+        return found
+
     def said(self, speaker: Speaker) -> tuple[tuple[int, Message], ...]:
         """(turn, message) of everything this speaker said, silences included."""
         return tuple((turn, event) for turn, event in self.messages() if event.speaker is speaker)

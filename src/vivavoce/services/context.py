@@ -17,9 +17,12 @@ from vivavoce.outbound.signing import Signer
 from vivavoce.services.prices import Price
 from vivavoce.services.turns import Turns
 from vivavoce.services.watching import Watcher
+from vivavoce.storage import beginnings, hooks
+from vivavoce.storage.beginnings import Beginning
 from vivavoce.storage.database import Database
 from vivavoce.storage.journal import Journal
 from vivavoce.storage.seal import Seal
+from vivavoce.storage.together import Together
 from vivavoce.tools.background import Background
 from vivavoce.tools.code import Sandbox
 
@@ -44,6 +47,14 @@ class Limits:
     keep_conversations_days: int = 0
 
 
+def _beginnings() -> Together[str, Beginning]:
+    return Together(beginnings.get_many)
+
+
+def _hooked() -> Together[str, bool]:
+    return Together(hooks.get_hooked)
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """``outbound`` makes guarded requests to addresses that users name; ``numbers`` maps phone numbers and SIP
@@ -51,7 +62,8 @@ class Context:
     committed; ``draw`` gives a random number from 0 up to 1. ``import_urls`` are where the providers are from which
     assistants can be imported, by their names; ``background`` does what tools do not wait for; ``sandbox`` runs their
     code, where there is one. ``token`` gives so many random bytes as text; ``watcher`` tells clients of this process
-    what happens; ``ceilings`` hold for the runs of all workers together."""
+    what happens; ``ceilings`` hold for the runs of all workers together. ``beginnings`` are read of runs by their ids,
+    ``hooked`` says which organisations want to be told."""
 
     database: Database
     journal: Journal
@@ -78,3 +90,5 @@ class Context:
     telemetry: Telemetry = NOBODY
     watcher: Watcher = field(default_factory=Watcher)
     ceilings: Ceilings = field(default_factory=Ceilings)
+    beginnings: Together[str, Beginning] = field(default_factory=_beginnings)
+    hooked: Together[str, bool] = field(default_factory=_hooked)

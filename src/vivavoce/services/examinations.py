@@ -8,7 +8,6 @@ from dataclasses import replace
 import structlog
 
 from vivavoce.assistant.state import active
-from vivavoce.core.budget import Account
 from vivavoce.core.event import Ending, Event, Left, Millis, Usage
 from vivavoce.core.model import Model, ModelFailure, Trouble
 from vivavoce.core.status import Status
@@ -28,6 +27,7 @@ from vivavoce.services.context import Context
 from vivavoce.services.lines import Unreachable, channel
 from vivavoce.services.prices import cost, usages
 from vivavoce.storage import conversations, hooks, runs
+from vivavoce.storage.beginnings import Beginning
 from vivavoce.storage.budgets import Spent
 from vivavoce.storage.database import DatabaseFailure, Tx
 from vivavoce.storage.duties import Wanted
@@ -50,11 +50,14 @@ async def conduct(ctx: Context, lease: Lease, halting: Halting) -> None:
     the limits say ends the run with an error. Any other failure is a defect of ours: it ends the run with an error that
     says so, since another worker would come no further.
     """
-    frozen, transcript, account = await ctx.database.read(lambda tx: _begin(tx, lease))
-    work = _work(frozen, transcript)
+    begun = await ctx.beginnings(ctx.database, lease.run_id)
+    if begun is None or begun.frozen.run.status.final:  # deleted or cancelled before it began
+        raise LeaseLost(lease.run_id)
+    frozen = begun.frozen
+    work = _work(frozen, begun.transcript)
     with ctx.telemetry.run(work):
         try:
-            outcome = await _attempt(ctx, lease, halting, frozen, transcript, account)
+            outcome = await _attempt(ctx, lease, halting, begun)
         except (Halted, TryAgain, DatabaseFailure) as failure:
             work.outcome = _BROKEN_OFF.get(type(failure), "database away")
             raise
@@ -78,9 +81,8 @@ def _work(frozen: Frozen, transcript: Transcript) -> RunWork:
     )
 
 
-async def _attempt(
-    ctx: Context, lease: Lease, halting: Halting, frozen: Frozen, transcript: Transcript, account: Account | None
-) -> Outcome:
+async def _attempt(ctx: Context, lease: Lease, halting: Halting, begun: Beginning) -> Outcome:
+    frozen, account = begun.frozen, begun.account
     if account is not None and account.exhausted_at is not None:
         await budgets.stop_run(ctx, frozen.org, frozen.run)
     # Whoever waits for a limit of ours takes no time: not the assistant's, and not the run's.
@@ -90,7 +92,7 @@ async def _attempt(
     try:
         with measured(stopwatch), urgent(frozen.run.priority):
             async with stopwatch.deadline(ctx.limits.run_timeout_s) as limit:
-                return await _conduct(ctx, lease, halting, frozen, transcript, account)
+                return await _conduct(ctx, lease, halting, begun)
     except (LeaseLost, Halted, TryAgain, DatabaseFailure):
         raise
     except Exception as failure:
@@ -103,11 +105,6 @@ async def _attempt(
         return await _settle(ctx, lease, frozen, (), Examined(transcript, frozen.run.verdicts, outcome))
 
 
-def _begin(tx: Tx, lease: Lease) -> tuple[Frozen, Transcript, Account | None]:
-    frozen, transcript = _look_up(tx, lease)
-    return frozen, transcript, budgets.account(tx, frozen.org, frozen.run)
-
-
 def _look_up(tx: Tx, lease: Lease) -> tuple[Frozen, Transcript]:
     found = runs.get_frozen(tx, lease.run_id)
     if found is None or found.run.status.final:  # deleted or cancelled before it began
@@ -115,15 +112,15 @@ def _look_up(tx: Tx, lease: Lease) -> tuple[Frozen, Transcript]:
     return found, conversations.get_transcript(tx, found.run.conversation_id)
 
 
-async def _conduct(
-    ctx: Context, lease: Lease, halting: Halting, frozen: Frozen, transcript: Transcript, account: Account | None
-) -> Outcome:
+async def _conduct(ctx: Context, lease: Lease, halting: Halting, begun: Beginning) -> Outcome:
+    frozen, transcript = begun.frozen, begun.transcript
     notes = retold(frozen.run.setbacks)
     notes += [f"resumed at turn {len(transcript.events)}"] if transcript.events else []
     log.info("run starts", run=lease.run_id, test=frozen.scenario.name, turns=len(transcript.events))
     try:
-        line = await channel(ctx, frozen, lease)
-        tester = _tester(ctx, frozen)
+        line, opening = await channel(ctx, frozen, lease, begun.conversation)
+        # Who only reads lines out needs no model, and none has to be there.
+        tester = _tester(ctx, frozen) if frozen.scenario.free else ctx.models.resolve(SCRIPTED, "tester")
         judging = ctx.models.resolve(None, "judge")
     except (Unreachable, ModelFailure) as failure:
         refused = Outcome(Status.ERROR, Fault.INFRASTRUCTURE, f"it could not start: {failure}")
@@ -135,8 +132,8 @@ async def _conduct(
         notes += [f"the tester's script, {problem}" for problem in problems(frozen.scenario.brief, side="tester")]
     if judging.name == SCRIPTED:
         notes.append("the judge is scripted: it computes over the transcript and understands nothing else")
-    book = _Book(ctx, lease, halting, frozen, len(transcript.events), budgeted=account is not None)
-    await ctx.journal.write(running(lease, ctx.clock.now()))
+    book = _Book(ctx, lease, halting, frozen, len(transcript.events), budgeted=begun.account is not None)
+    await ctx.journal.write(running(lease, ctx.clock.now(), frozen.run.conversation_id, opening))
     try:
         examined = await examine(
             frozen.scenario,
@@ -149,7 +146,8 @@ async def _conduct(
             clock=ctx.clock,
             limits=Limits(
                 frozen.scenario.max_duration_s or ctx.limits.max_duration_s,
-                frozen.scenario.turn_limit or ctx.limits.turn_limit,
+                # A script is heard to its end, however long it is, unless its test says otherwise.
+                frozen.scenario.turn_limit or max(ctx.limits.turn_limit, len(frozen.scenario.lines) + 1),
                 ctx.limits.repeat_limit,
                 utterance_limit=frozen.scenario.utterance_limit or ctx.limits.utterance_limit,
             ),
@@ -263,7 +261,7 @@ async def _settle(ctx: Context, lease: Lease, frozen: Frozen, notes: Sequence[st
         duties = closing.following(ctx, frozen.org, run.conversation_id, speaker)
     finding_id = closing.finding(duties)
     # Asked now, and not when it began: a hook that was made meanwhile waits for the end of its batch.
-    if await ctx.database.read(lambda tx: hooks.is_any(tx, frozen.org)):
+    if await ctx.hooked(ctx.database, frozen.org):
         duties += (hooks.wanted(frozen.org, run.id, run.batch_id, now),)
     await ctx.journal.write(settled(lease, now, outcome, examined.transcript, usage, story, duties, finding_id))
     if duties:

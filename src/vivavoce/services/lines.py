@@ -7,7 +7,7 @@ from vivavoce.channels.chat import ChatChannel
 from vivavoce.channels.completions import CompletionsChannel, names_completions
 from vivavoce.channels.http import HttpChannel
 from vivavoce.core.assistant import Cast, Version
-from vivavoce.core.conversation import Opening
+from vivavoce.core.conversation import Conversation, Opening
 from vivavoce.examination.channel import Channel
 from vivavoce.models.resolve import SCRIPTED
 from vivavoce.models.scripted import problems
@@ -16,7 +16,7 @@ from vivavoce.services.context import Context
 from vivavoce.services.errors import NotFound
 from vivavoce.services.minds import Minds
 from vivavoce.services.tooling import toolbox
-from vivavoce.storage import conversations, stopping
+from vivavoce.storage import stopping
 from vivavoce.storage.journal import Lease, LeaseLost
 from vivavoce.storage.runs import Frozen
 from vivavoce.tools.toolbox import Toolbox
@@ -26,8 +26,11 @@ class Unreachable(Exception):
     """The target is nothing that this server can talk to; the message says what it could be."""
 
 
-async def channel(ctx: Context, frozen: Frozen, lease: Lease) -> Channel:
-    """The channel of a run: an assistant of this server, an OpenAI-compatible endpoint or an HTTP destination.
+async def channel(
+    ctx: Context, frozen: Frozen, lease: Lease, conversation: Conversation | None
+) -> tuple[Channel, Opening | None]:
+    """The channel of a run: an assistant of this server, an OpenAI-compatible endpoint or an HTTP destination; and what
+    its conversation starts with, where that is still to be kept. ``conversation`` is the run's, None where it is gone.
 
     Raises ``Unreachable``, ``ModelFailure`` where the assistant's model is not served here, and ``LeaseLost`` where the
     run was deleted, cancelled or taken over.
@@ -36,7 +39,7 @@ async def channel(ctx: Context, frozen: Frozen, lease: Lease) -> Channel:
     # The examination's attempt is part of the key: a channel that cannot resume would begin a second one.
     key = f"{run.id}:1"
     if frozen.cast is not None:
-        return await _chat(ctx, frozen, lease, frozen.cast, key)
+        return await _chat(ctx, frozen, lease, frozen.cast, conversation, key)
     try:
         address = urlsplit(scenario.target)
     except ValueError as failure:
@@ -48,11 +51,14 @@ async def channel(ctx: Context, frozen: Frozen, lease: Lease) -> Channel:
         )
     if names_completions(scenario.target):
         tools = Toolbox(ctx.outbound, scenario.mocks, telemetry=ctx.telemetry)
-        return CompletionsChannel(ctx.outbound, ctx.clock, tools, scenario.target, key, scenario.variables)
-    return HttpChannel(ctx.outbound, ctx.clock, scenario.target, run.conversation_id, key, variables=scenario.variables)
+        return CompletionsChannel(ctx.outbound, ctx.clock, tools, scenario.target, key, scenario.variables), None
+    http = HttpChannel(ctx.outbound, ctx.clock, scenario.target, run.conversation_id, key, variables=scenario.variables)
+    return http, None
 
 
-async def _chat(ctx: Context, frozen: Frozen, lease: Lease, cast: Cast, key: str) -> Channel:
+async def _chat(
+    ctx: Context, frozen: Frozen, lease: Lease, cast: Cast, conversation: Conversation | None, key: str
+) -> tuple[Channel, Opening | None]:
     minds = Minds(ctx, frozen.org)
     notes: list[str] = []
     for version in (cast.first, *cast.others.values()):
@@ -60,13 +66,15 @@ async def _chat(ctx: Context, frozen: Frozen, lease: Lease, cast: Cast, key: str
         if model.name == SCRIPTED:
             notes += [f"the assistant's script, {fault}" for fault in _faults(version)]
     cast, more = await casting.attached(ctx, frozen.org, cast)
-    opening = await _opening(ctx, frozen, lease, cast.first)
+    if conversation is None:
+        raise LeaseLost(frozen.run.id)
+    opening, fresh = await _opening(ctx, frozen, lease, cast.first, conversation)
     scenario = frozen.scenario
     prefix = cast.first.templating.prefix
     tools = toolbox(
         ctx, frozen.org, prefix, conversation_id=frozen.run.conversation_id, mocks=scenario.mocks, cast=cast
     )
-    return ChatChannel(
+    chat = ChatChannel(
         cast,
         opening.variables,
         key,
@@ -77,18 +85,33 @@ async def _chat(ctx: Context, frozen: Frozen, lease: Lease, cast: Cast, key: str
         spoken=scenario.medium.spoken,
         memory=opening.memory,
     )
+    return chat, opening if fresh else None
 
 
 def _faults(version: Version) -> Sequence[str]:
     return [str(fault) for fault in problems(version.instructions)]
 
 
-async def _opening(ctx: Context, frozen: Frozen, lease: Lease, version: Version) -> Opening:
-    """What the conversation started with; found once and kept, so that it is the same after a restart."""
+async def _opening(
+    ctx: Context, frozen: Frozen, lease: Lease, version: Version, found: Conversation
+) -> tuple[Opening, bool]:
+    """What the conversation started with, found once, so that it is the same after a restart; and whether it is still
+    to be kept. Where somebody has to be asked for it, it is kept before anything else is done."""
     run = frozen.run
-    found = await ctx.database.read(lambda tx: conversations.get(tx, frozen.org, run.conversation_id))
-    if found is None:
-        raise LeaseLost(run.id)
+    if found.opening is not None:
+        return found.opening, False
+    if version.opener is None:
+        alone = await openings.found(
+            ctx,
+            frozen.org,
+            version,
+            found,
+            medium=frozen.scenario.medium,
+            agent_target=frozen.scenario.target,
+            user_target=None,
+            given=frozen.scenario.variables,
+        )
+        return alone.opening or Opening({}), True
     try:
         opened = await openings.opened(
             ctx,
@@ -103,4 +126,4 @@ async def _opening(ctx: Context, frozen: Frozen, lease: Lease, version: Version)
         )
     except NotFound as failure:  # deleted with its test, in this very moment
         raise LeaseLost(run.id) from failure
-    return opened.opening or Opening({})
+    return opened.opening or Opening({}), False

@@ -1,6 +1,6 @@
 """Frozen objects ⇄ JSON text. Unknown fields in stored text are ignored, so an older server reads a newer row."""
 
-from collections.abc import Callable
+from functools import cached_property
 from hashlib import sha256
 from typing import Annotated, Any, Generic, TypeVar
 
@@ -19,16 +19,23 @@ T = TypeVar("T")
 
 
 class Codec(Generic[T]):
-    """Both directions for one type."""
+    """Both directions for one type. It is prepared when it is first used: a server would start a tenth of a second
+    later for what it may never read."""
 
     def __init__(self, type_: Any) -> None:
-        adapter: TypeAdapter[T] = TypeAdapter(type_)
-        self.loads: Callable[[str], T] = adapter.validate_json
-        self._dump = adapter.dump_json
+        self._type = type_
+
+    @cached_property
+    def _adapter(self) -> TypeAdapter[T]:
+        return TypeAdapter(self._type)
+
+    def loads(self, text: str) -> T:
+        """The value that this JSON text tells."""
+        return self._adapter.validate_json(text)
 
     def dumps(self, value: T) -> str:
         """JSON text, always the same for the same value."""
-        return self._dump(value).decode()
+        return self._adapter.dump_json(value).decode()
 
 
 event_codec: Codec[Event] = Codec(Annotated[Event, Field(discriminator="kind")])
@@ -40,6 +47,7 @@ opening_codec: Codec[Opening] = Codec(Opening)
 scenario_codec: Codec[Scenario] = Codec(Scenario)
 library_codec: Codec[Library] = Codec(Library)
 usage_codec: Codec[Usage] = Codec(Usage)
+text_codec: Codec[str] = Codec(str)
 verdicts_codec: Codec[tuple[Verdict, ...]] = Codec(tuple[Verdict, ...])
 
 

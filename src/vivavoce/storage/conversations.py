@@ -62,7 +62,8 @@ class TalkFilter:
     ended: tuple[Bound, ...] = ()
 
 
-def _conversation(row: Row[Any]) -> Conversation:
+def of_row(row: Row[Any]) -> Conversation:
+    """The conversation of a row of its table."""
     opening = opening_codec.loads(row.opening) if row.opening else None
     return Conversation(
         row.id,
@@ -101,7 +102,13 @@ def get(tx: Tx, org: str, conversation_id: str, *, lock: bool = False) -> Conver
     """One conversation, or None. ``lock`` holds it against other writers until the commit."""
     query = select(conversations).where(conversations.c.org == org, conversations.c.id == conversation_id)
     row = tx.execute(query.with_for_update() if lock else query).first()
-    return _conversation(row) if row else None
+    return of_row(row) if row else None
+
+
+def get_many(tx: Tx, ids: Collection[str]) -> Mapping[str, Conversation]:
+    """Those of these conversations that there are, by their ids, whoever they belong to."""
+    rows = tx.execute(select(conversations).where(conversations.c.id.in_(sorted(set(ids)))))
+    return {row.id: of_row(row) for row in rows}
 
 
 def get_filtered(tx: Tx, org: str, wanted: Filter, most: int) -> tuple[Conversation, ...]:
@@ -114,12 +121,12 @@ def get_filtered(tx: Tx, org: str, wanted: Filter, most: int) -> tuple[Conversat
         # is found by the index of metadata.
         near = _nearest(tx, org, wanted, most) if is_timely(wanted.orders) else ()
         if len(near) == most:
-            return tuple(map(_conversation, near))
+            return tuple(map(of_row, near))
         holds = type_coerce(conversations.c.metadata, JSONB()).contains(dict(metadata))
         rare = select(conversations.c.id).where(holds).cte("rare")
         query = query.where(conversations.c.id.in_(select(rare.prefix_with("MATERIALIZED").c.id)))
     rows = tx.execute(query.order_by(*orders(wanted, sqlite=sqlite)).limit(most))
-    return tuple(_conversation(row) for row in rows)
+    return tuple(of_row(row) for row in rows)
 
 
 def _nearest(tx: Tx, org: str, wanted: Filter, most: int) -> Sequence[Row[Any]]:
@@ -142,7 +149,7 @@ def get_slice(tx: Tx, org: str, wanted: TalkFilter, span: Span, *, skip: int = 0
     ids = tx.execute(query.with_only_columns(conversations.c.id).order_by(order).limit(span.size + 1).offset(skip))
     found = ids.scalars().all()
     rows = tx.execute(select(conversations).where(conversations.c.id.in_(found[: span.size])).order_by(order))
-    return Slice(tuple(_conversation(row) for row in rows), len(found) > span.size)
+    return Slice(tuple(of_row(row) for row in rows), len(found) > span.size)
 
 
 def count(tx: Tx, org: str, wanted: TalkFilter) -> int:

@@ -21,8 +21,8 @@ from typing import Any, TypeVar
 from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import ExceptionContext, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
-from sqlalchemy.exc import InterfaceError, InternalError, OperationalError, SQLAlchemyError
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.exc import InterfaceError, InternalError, InvalidatePoolError, OperationalError, SQLAlchemyError
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 Tx = Connection
 """A transaction. Whoever began it commits it."""
@@ -46,6 +46,8 @@ SERVER_TIMEOUTS: Mapping[str, str] = {
     "idle_in_transaction_session_timeout": "10s",
     "lock_timeout": "15s",
 }
+RESTS_S = 1.0
+"""After so long a connection to a server is asked whether it lives before it is used."""
 MOST_TOGETHER = 200
 """How many units of work share a transaction at most."""
 PATIENCE_S = 30.0
@@ -206,23 +208,37 @@ def _server(url: URL, connections: int) -> Engine:
         url,
         pool_size=connections,
         max_overflow=0,
-        # A connection that died while nobody used it is replaced before it is handed out.
-        pool_pre_ping=True,
         hide_parameters=True,
         connect_args=options,
     )
     chosen = str(url.query.get("options", ""))
     timeouts = {name: value for name, value in SERVER_TIMEOUTS.items() if name not in chosen}
 
-    def opened(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
+    def opened(connection: DBAPIConnection, entry: ConnectionPoolEntry) -> None:
         # Not with the options of the connection, which poolers refuse.
         cursor = connection.cursor()
         for name, value in timeouts.items():
             cursor.execute(f"SET {name} = '{value}'")
         cursor.close()
         connection.commit()
+        put_back(connection, entry)
+
+    def put_back(_connection: DBAPIConnection | None, entry: ConnectionPoolEntry) -> None:
+        entry.info["rests since"] = time.monotonic()
+
+    def look_after(connection: DBAPIConnection, entry: ConnectionPoolEntry, _: PoolProxiedConnection) -> None:
+        # A connection that died while nobody used it is replaced before it is handed out. To ask one that was used a
+        # moment ago would be one more journey for each transaction of a busy server.
+        if time.monotonic() - entry.info["rests since"] < RESTS_S:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error as failure:
+            raise InvalidatePoolError from failure
 
     event.listen(engine, "connect", opened)
+    event.listen(engine, "checkin", put_back)
+    event.listen(engine, "checkout", look_after)
     event.listen(engine, "handle_error", _tell_away)
     return engine
 

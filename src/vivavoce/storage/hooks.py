@@ -71,6 +71,12 @@ def is_any(tx: Tx, org: str) -> bool:
     return tx.execute(select(hooks.c.id).where(hooks.c.org == org).limit(1)).first() is not None
 
 
+def get_hooked(tx: Tx, orgs: Sequence[str]) -> Mapping[str, bool]:
+    """Those of these organisations that have a hook."""
+    query = select(hooks.c.org).where(hooks.c.org.in_(sorted(set(orgs)))).distinct()
+    return dict.fromkeys(tx.execute(query).scalars(), True)
+
+
 def wanted(org: str, run_id: str, batch_id: str | None, at: Millis) -> Wanted:
     """The duty of a run that is over. Its id is the run's, which no other duty has."""
     return Wanted(run_id, org, COMPLETED, run_id, at, batch_id or "")

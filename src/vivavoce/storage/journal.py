@@ -14,13 +14,14 @@ from typing import Any
 from sqlalchemy import BindParameter, Update, bindparam, func, insert, null, select, text, update
 from sqlalchemy.exc import OperationalError
 
+from vivavoce.core.conversation import Opening
 from vivavoce.core.event import Event, Millis, Usage
 from vivavoce.core.status import Status
 from vivavoce.core.telemetry import NOBODY, Telemetry
 from vivavoce.core.transcript import Transcript
 from vivavoce.core.verdict import Outcome, Verdict
 from vivavoce.storage.budgets import Spent, spend
-from vivavoce.storage.codec import usage_codec, verdicts_codec
+from vivavoce.storage.codec import opening_codec, usage_codec, verdicts_codec
 from vivavoce.storage.conversations import rows_of
 from vivavoce.storage.database import Database, DatabaseAway, Tx
 from vivavoce.storage.duties import Wanted, want
@@ -55,7 +56,7 @@ class Entry:
     """What one run writes at once: events from a turn on, and/or columns of its row.
 
     ``ended`` says that its conversation is over, ``duties`` are what is to be done then. ``spent`` goes on the account
-    of the run's batch, where that has a budget.
+    of the run's batch, where that has a budget. ``opening`` is what the conversation starts with.
     """
 
     lease: Lease
@@ -67,11 +68,12 @@ class Entry:
     ended: bool = False
     duties: tuple[Wanted, ...] = ()
     spent: Spent | None = None
+    opening: Opening | None = None
 
 
-def running(lease: Lease, at: Millis) -> Entry:
-    """The line is open."""
-    return Entry(lease, at, changes={"status": Status.RUNNING.value})
+def running(lease: Lease, at: Millis, conversation_id: str = "", opening: Opening | None = None) -> Entry:
+    """The line is open; ``opening`` is what its conversation starts with, where that is not kept yet."""
+    return Entry(lease, at, conversation_id, changes={"status": Status.RUNNING.value}, opening=opening)
 
 
 def decided(lease: Lease, at: Millis, verdicts: Sequence[Verdict], usage: Usage, spent: Spent | None = None) -> Entry:
@@ -97,6 +99,8 @@ def settled(
         "reason": _storable(outcome.reason),
         "ending": transcript.ending.value if transcript.ending else None,
         "talked_ms": transcript.talked_ms,
+        "response_ms": [taken for _, taken in transcript.response_times()],
+        "tokens": transcript.tokens_by_model(usage),
         "story": _storable(story),
         "usage": usage_codec.dumps(usage),
         "completed_at": at,
@@ -264,6 +268,7 @@ def _write(tx: Tx, entries: Sequence[Entry], written: _Written) -> None:
     """Write what still may be written, and note what became of it."""
     _hold(tx, [one.lease for one in entries], written)
     valid = [one for one in entries if one.lease in written.held]
+    _open(tx, valid)
     _append(tx, valid)
     _change(tx, valid)
     _end(tx, [one for one in valid if one.ended])
@@ -294,6 +299,21 @@ def _append(tx: Tx, entries: Sequence[Entry]) -> None:
     if rows:
         tx.execute(_insert_events, rows)
         tx.execute(_touch, [{"the_id": one.conversation_id, "the_time": one.at} for one in entries if one.events])
+
+
+_set_opening = (
+    update(conversations).where(conversations.c.id == bindparam("the_id")).values(opening=bindparam("the_opening"))
+)
+
+
+def _open(tx: Tx, entries: Sequence[Entry]) -> None:
+    rows = [
+        {"the_id": one.conversation_id, "the_opening": opening_codec.dumps(one.opening)}
+        for one in entries
+        if one.opening is not None
+    ]
+    if rows:
+        tx.execute(_set_opening, rows)
 
 
 _set_ended = (

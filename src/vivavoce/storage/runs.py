@@ -29,9 +29,11 @@ from vivavoce.storage.tables import runs, snapshots
 
 T = TypeVar("T")
 
-FORMAT = 1
+FORMAT = 2
 """What a run froze can be read by workers that know this format or a later one. It grows when a release freezes what an
-older one would misread; workers leave later formats to others, so old and new ones can work side by side."""
+older one would misread; workers leave later formats to others, so old and new ones can work side by side. A run has
+the lowest format that tells all of it (``_format``): 1, and 2 where its scenario has a persona, lines of the caller or
+criteria that are to be computed."""
 _TRIES = 3
 """How often what was deleted in the very moment in which it was found is kept anew."""
 
@@ -130,7 +132,7 @@ def add(tx: Tx, org: str, orders: Sequence[Order]) -> None:
             "target": order.scenario.target,
             "priority": order.run.priority,
             "due_at": 0,
-            "format": FORMAT,
+            "format": _format(order.scenario),
             "attempts": 1,
             "setbacks": [],
             "dispatch": 1,
@@ -141,6 +143,11 @@ def add(tx: Tx, org: str, orders: Sequence[Order]) -> None:
     ]
     _keep(tx, bodies)
     tx.execute(insert(runs), rows)
+
+
+def _format(scenario: Scenario) -> int:
+    later = scenario.persona or scenario.lines or scenario.hangs_up or any(one.computed for one in scenario.criteria)
+    return FORMAT if later else 1
 
 
 def _keep(tx: Tx, bodies: dict[str, str]) -> None:
@@ -214,7 +221,12 @@ def get_samples(tx: Tx, org: str, batch_ids: Collection[str]) -> Mapping[str, Sc
 
 def get_frozen(tx: Tx, run_id: str) -> Frozen | None:
     """The run with what it froze, or None when it was deleted meanwhile."""
-    return next(iter(_with_frozen(tx, tx.execute(select(runs).where(runs.c.id == run_id)).all())), None)
+    return next(iter(get_all_frozen(tx, [run_id])), None)
+
+
+def get_all_frozen(tx: Tx, ids: Collection[str]) -> tuple[Frozen, ...]:
+    """The same for many, whoever they belong to; those that were deleted meanwhile are left out."""
+    return _with_frozen(tx, tx.execute(select(runs).where(runs.c.id.in_(sorted(set(ids))))).all())
 
 
 def _with_frozen(tx: Tx, rows: Sequence[Row[Any]]) -> tuple[Frozen, ...]:

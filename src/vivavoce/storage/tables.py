@@ -293,6 +293,10 @@ runs = Table(
     Column("setbacks", json, nullable=False, server_default="[]"),
     # 1 where the tallies count it; null until it is final and was counted.
     Column("tally", Integer),
+    # How long the assistant took for each of its answers, in milliseconds; null until it is over.
+    Column("response_ms", json),
+    # What its models cost, by their names: tokens of questions, and of answers; null as long.
+    Column("tokens", json),
     Index(None, "org", "status", "id"),
     # Not by organisation first: whoever deletes a scenario looks for its runs without.
     Index(None, "scenario_id", "org", "status", "id"),
@@ -397,6 +401,7 @@ appointments = Table(
     Column("body", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Index(None, "org", "assistant_id", "due_at"),
+    Index(None, "org", "id"),
 )
 
 texts = Table(
@@ -461,5 +466,6 @@ duties = Table(
     Column("lease_until", BigInteger),
     UniqueConstraint("kind", "subject"),
     Index(None, "due_at"),
+    Index(None, "kind", "due_at", "id"),
     Index("ix_duties_held", "lease_until", **only("lease_until IS NOT NULL")),
 )

@@ -72,3 +72,16 @@ hooks = Table(
     Column("created_at", BigInteger, nullable=False),
     Index(None, "org", "id"),
 )
+
+sessions = Table(
+    "sessions",
+    metadata,
+    # Browsers that showed a key; ``id`` is the hash of what they hold.
+    Column("id", String(64), primary_key=True),
+    Column("org", String(64), nullable=False),
+    Column("key_id", String(64), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("used_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Index(None, "org", "expires_at"),
+)

@@ -1,0 +1,37 @@
+"""What people need: sessions in the dashboard, figures of runs, lists; and duties found by their kind."""
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import postgresql
+
+revision = "0005"
+down_revision = "0004"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "sessions",
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("org", sa.String(length=64), nullable=False),
+        sa.Column("key_id", sa.String(length=64), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("used_at", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_sessions")),
+    )
+    op.create_index(op.f("ix_sessions_org_expires_at"), "sessions", ["org", "expires_at"])
+    json = sa.JSON().with_variant(postgresql.JSONB(astext_type=sa.Text()), "postgresql")
+    op.add_column("runs", sa.Column("response_ms", json, nullable=True))
+    op.add_column("runs", sa.Column("tokens", json, nullable=True))
+    op.create_index(op.f("ix_appointments_org_id"), "appointments", ["org", "id"])
+    op.create_index(op.f("ix_duties_kind_due_at_id"), "duties", ["kind", "due_at", "id"])
+
+
+def downgrade() -> None:
+    op.drop_index(op.f("ix_duties_kind_due_at_id"), "duties")
+    op.drop_index(op.f("ix_appointments_org_id"), "appointments")
+    op.drop_table("sessions")
+    op.drop_column("runs", "tokens")
+    op.drop_column("runs", "response_ms")
