@@ -1,9 +1,11 @@
 """Duties are done at their time, tried again when they fail, and handed on when their process stops."""
 
 import asyncio
+import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from tests.support.store import NOW, ORG, PATIENCE_S, Hand, ids
@@ -135,6 +137,32 @@ async def test_who_stops_hands_on_what_is_not_done(database: Database) -> None:
     async with working(database, desk, Hand()):
         await desk.has_done(1)
     assert await database.read(duties.next_due) == NOW
+
+
+async def test_what_is_taken_in_the_moment_of_stopping_is_handed_on_too(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taking, go_on = threading.Event(), threading.Event()
+    take = duties.take
+
+    def slow(*args: Any, **given: Any) -> tuple[Duty, ...]:
+        taken = take(*args, **given)
+        taking.set()
+        assert go_on.wait(PATIENCE_S)
+        return taken
+
+    monkeypatch.setattr(duties, "take", slow)
+    await keep(database, "a")
+    worker = Duties(database, Hand(), new_id, Desk().perform)
+    worker.start()
+    assert await asyncio.to_thread(taking.wait, PATIENCE_S)
+    stopping = asyncio.create_task(worker.stop())
+    await asyncio.sleep(0)
+    go_on.set()
+    await stopping
+    # Free again at once, or done: never left with whoever has gone.
+    assert await database.read(duties.next_due) in (NOW, None)
+    assert not await database.read(lambda tx: duties.any_stale(tx, 2**62))
 
 
 async def test_many_are_done_a_few_at_a_time(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:

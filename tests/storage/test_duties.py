@@ -3,7 +3,9 @@
 import asyncio
 import threading
 from dataclasses import replace
+from typing import Any
 
+from sqlalchemy import event
 from tests.support.store import NOW, ORG, PATIENCE_S, waits
 
 from vivavoce.engine.leases import database_now
@@ -141,3 +143,30 @@ async def test_each_kind_has_places_of_its_own(database: Database) -> None:
     assert await database.write(lambda tx: look(tx, "third", {"slow": 2, "call": 1})) == ["call c"]
     assert await database.write(lambda tx: look(tx, "fourth", {"slow": 1})) == ["slow 2"]
     assert await database.write(lambda tx: look(tx, "fifth", {})) == ["slow 3", "slow 4"]
+
+
+async def test_a_backlog_of_one_kind_is_not_walked_to_come_to_another(database: Database) -> None:
+    plans: list[str] = []
+
+    def noted(_conn: Any, _cursor: Any, statement: str, given: Any, *_: Any) -> None:
+        if statement.startswith("SELECT") and "due_at <=" in statement:
+            seen.append((statement, given))
+
+    seen: list[tuple[str, Any]] = []
+
+    def work(tx: Tx) -> None:
+        event.listen(tx.engine, "before_cursor_execute", noted)
+        try:
+            duties.take(tx, NOW, 0, "t", 1000, 32, {"full": 32}, ["full", "other"])
+        finally:
+            event.remove(tx.engine, "before_cursor_execute", noted)
+        # Of the one that has no room nothing is asked.
+        assert len(seen) == 1
+        explain = "EXPLAIN QUERY PLAN " if tx.dialect.name == "sqlite" else "EXPLAIN "
+        for way in () if tx.dialect.name == "sqlite" else ("seqscan", "bitmapscan"):
+            tx.exec_driver_sql(f"SET LOCAL enable_{way} = off")  # an empty table is read whole otherwise
+        plans.extend(map(str, tx.exec_driver_sql(explain + seen[0][0], seen[0][1]).all()))
+
+    await database.write(work)
+    assert any("ix_duties_kind_due_at_id" in line for line in plans)
+    assert not any("Sort" in line or "TEMP B-TREE" in line for line in plans)

@@ -60,6 +60,7 @@ class Duties:
         """Kinds of which more may be due than there was room for."""
         self._woken = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
+        self._look: asyncio.Task[float] | None = None
 
     def start(self) -> None:
         """Begin to look. Must be called on the running event loop."""
@@ -74,16 +75,25 @@ class Duties:
 
     async def stop(self) -> None:
         """Stop; what was not finished is due again at once, for somebody else."""
-        for task in (*self._tasks, *self._doing.values()):
+        for task in self._tasks:
             task.cancel()
-        left = tuple(self._doing)
-        await asyncio.gather(*self._tasks, *self._doing.values(), return_exceptions=True)
+        # A look that has begun is ended: what it takes would rest until its lease runs out.
+        looks = () if self._look is None else (self._look,)
+        await asyncio.gather(*self._tasks, *looks, return_exceptions=True)
+        left = dict(self._doing)
+        for task in left.values():
+            task.cancel()
+        await asyncio.gather(*left.values(), return_exceptions=True)
         if left:
             now = self._clock.now()
             await self._database.write(lambda tx: [duties.postpone(tx, duty, now) for duty in left])
 
     async def _take(self) -> float:
         """Take what is due; returns the seconds until it is worth looking again."""
+        self._look = asyncio.create_task(self._look_now())
+        return await asyncio.shield(self._look)
+
+    async def _look_now(self) -> float:
         now, token, held = self._clock.now(), self._new_id(), self._held()
         # Most looks find nothing, and reading does not queue with those who write.
         next_due = await self._database.read(partial(duties.next_due, kinds=self._kinds))

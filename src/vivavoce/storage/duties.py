@@ -3,7 +3,6 @@
 Times are the database's own where leases are concerned; ``due_at`` is the server's clock, as whoever asked meant it.
 """
 
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -85,26 +84,23 @@ def take(
     """The oldest duties that are due and that nobody does, or whose worker died, leased to the token: at most ``most``
     of each kind, together with those of it that are ``held`` already. ``kinds`` are those that can be done here: others
     are left to servers of another release."""
-    counts = Counter[str](held)
-    taken: list[Duty] = []
-    while True:
-        full = sorted(kind for kind, count in counts.items() if count >= most)
-        free = or_(duties.c.lease_until.is_(None), duties.c.lease_until < database_now)
-        query = select(duties).where(duties.c.due_at <= now, free, duties.c.kind.not_in(full), *_of(kinds))
-        query = query.order_by(duties.c.due_at, duties.c.id).limit(most)
-        rows = tx.execute(query.with_for_update(skip_locked=True)).all()
-        mine: list[Row[Any]] = []
-        for row in rows:
-            if counts[row.kind] < most:
-                counts[row.kind] += 1
-                mine.append(row)
-        if mine:
-            changes = {"lease_token": token, "lease_until": database_now + lease_ms, "attempts": duties.c.attempts + 1}
-            tx.execute(update(duties).where(duties.c.id.in_([row.id for row in mine])).values(**changes))
-        taken += [_duty(row, token) for row in mine]
-        # A whole page of what is due may have been of kinds that have no room left: what else is due comes after it.
-        if len(rows) < most:
-            return tuple(taken)
+    free = or_(duties.c.lease_until.is_(None), duties.c.lease_until < database_now)
+    found: list[Row[Any]] = []
+    # Each kind by itself: however many of one are due, nobody walks past them to come to those of another.
+    for kind in sorted(_all_kinds(tx) if kinds is None else kinds):
+        room = most - (held or {}).get(kind, 0)
+        if room > 0:
+            query = select(duties).where(duties.c.kind == kind, duties.c.due_at <= now, free)
+            query = query.order_by(duties.c.due_at, duties.c.id).limit(room).with_for_update(skip_locked=True)
+            found += tx.execute(query)
+    if found:
+        changes = {"lease_token": token, "lease_until": database_now + lease_ms, "attempts": duties.c.attempts + 1}
+        tx.execute(update(duties).where(duties.c.id.in_([row.id for row in found])).values(**changes))
+    return tuple(_duty(row, token) for row in sorted(found, key=lambda row: (row.due_at, row.id)))
+
+
+def _all_kinds(tx: Tx) -> Collection[str]:
+    return tx.execute(select(duties.c.kind).distinct()).scalars().all()
 
 
 def renew(tx: Tx, held: Sequence[Duty], database_now: Any, lease_ms: int) -> None:
