@@ -2,18 +2,21 @@
 
 import asyncio
 import gzip
+import socket
 import ssl
 import zlib
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from yarl import URL
 
+from vivavoce.models import post
 from vivavoce.models.post import IDLE_S, Broken, NoConnection, NotHttp, NotSecure, Poster, Slow, TooLarge
 
 WITHIN_S = 10.0
@@ -234,16 +237,38 @@ async def test_nobody_is_there() -> None:
         await Poster(URL(f"http://127.0.0.1:{port}/"), {}, most=10, connect_s=5.0).post(b"{}", WITHIN_S)
 
 
-async def test_who_does_not_take_the_connection_in_time_is_told_from_who_does_not_answer(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    async def never(*_: object, **__: object) -> None:
-        await asyncio.Event().wait()
+@contextmanager
+def hole() -> Generator[tuple[str, int]]:
+    """An address that takes no connection and refuses none: whoever waits there fills its queue."""
+    with ExitStack() as stack:
+        silent = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        address = silent.getsockname()
+        for _ in range(3):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(address)
+        yield address
 
-    monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", never)
-    with pytest.raises(Slow) as caught:
-        await Poster(URL("http://example.com/"), {}, most=10, connect_s=0.01).post(b"{}", WITHIN_S)
+
+async def test_who_does_not_take_the_connection_in_time_is_told_from_who_does_not_answer() -> None:
+    with hole() as (host, port), pytest.raises(Slow) as caught:
+        await Poster(URL(f"http://{host}:{port}/"), {}, most=10, connect_s=0.01).post(b"{}", WITHIN_S)
     assert not caught.value.connected
+
+
+async def test_an_address_that_takes_no_connection_does_not_hold_up_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(post, "HEAD_START_S", 0.01)
+    async with posting([OK]) as (poster, counter):
+        loop = asyncio.get_running_loop()
+        look_up = loop.getaddrinfo
+        with hole() as (_, port):
+
+            async def two(host: str, wanted: int, **given: Any) -> list[Any]:
+                return [*await look_up(host, port, **given), *await look_up(host, wanted, **given)]
+
+            monkeypatch.setattr(loop, "getaddrinfo", two)
+            assert (await poster.post(b"{}", WITHIN_S)).status == 200
+    assert counter.connections == 1
 
 
 async def test_who_has_no_certificate_is_not_secure(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -251,8 +276,9 @@ async def test_who_has_no_certificate_is_not_secure(monkeypatch: pytest.MonkeyPa
         raise ssl.SSLCertVerificationError(1, "self-signed certificate")
 
     monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", refused)
-    with pytest.raises(NotSecure):
-        await Poster(URL("https://example.com/"), {}, most=10, connect_s=5.0).post(b"{}", WITHIN_S)
+    async with posting(url=lambda port: f"https://127.0.0.1:{port}/") as (poster, _):
+        with pytest.raises(NotSecure):
+            await poster.post(b"{}", WITHIN_S)
 
 
 async def test_a_name_and_a_password_in_the_address_prove_who_asks() -> None:

@@ -6,18 +6,22 @@ docs/decisions/0008 says what that costs and why this file is worth having.
 """
 
 import asyncio
+import socket
 import ssl
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
+from aiohappyeyeballs import start_connection  # pyright: ignore[reportUnknownVariableType]  # half typed
 from httptools import HttpParserError, HttpResponseParser
 from yarl import URL
 
 IDLE_S = 15.0
 """How long a connection nobody uses is kept. Servers close theirs after some time too, and a request that crosses that
 is lost."""
+HEAD_START_S = 0.25
+"""How long an address of a host is tried alone before the next one is tried as well."""
 _INTERIM = range(100, 200)
 _MOST_HEAD = 256 * 1024
 
@@ -255,18 +259,25 @@ class Poster:
         return None
 
     async def _connected(self, within_s: float) -> _Connection:
-        url = self._url
+        url, loop = self._url, asyncio.get_running_loop()
         if url.scheme == "https" and self._tls is None:
             self._tls = ssl.create_default_context()
         try:
             async with asyncio.timeout(within_s):
-                _, connection = await asyncio.get_running_loop().create_connection(
-                    lambda: _Connection(self._most),
-                    url.raw_host or "",
-                    url.port or 0,
-                    ssl=self._tls,
-                    server_hostname=url.raw_host if self._tls else None,
-                )
+                addresses = await loop.getaddrinfo(url.raw_host or "", url.port or 0, type=socket.SOCK_STREAM)
+                # A host may have addresses that do not answer: the next one is tried before the first gives up
+                # (RFC 8305), or one of them would use up all the time there is.
+                connected = await start_connection(addresses, happy_eyeballs_delay=HEAD_START_S, loop=loop)
+                try:
+                    _, connection = await loop.create_connection(
+                        lambda: _Connection(self._most),
+                        sock=connected,
+                        ssl=self._tls,
+                        server_hostname=url.raw_host if self._tls else None,
+                    )
+                except BaseException:
+                    connected.close()
+                    raise
         except TimeoutError:
             raise Slow(connected=False) from None
         except ssl.SSLError as failure:
