@@ -6,7 +6,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from vivavoce import __version__
-from vivavoce.api.description import describe_key
+from vivavoce.api.description import QUIET, describe_key
 from vivavoce.api.gate import AWAY
 from vivavoce.api.retell import (
     agents,
@@ -39,6 +39,7 @@ def application(context: Context) -> FastAPI:
         redoc_url=None,
         responses=RESPONSES,
         redirect_slashes=False,
+        telemetry=QUIET,
         separate_input_output_schemas=False,
     )
     app.state.context = context

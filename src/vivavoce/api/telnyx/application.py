@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from vivavoce import __version__
-from vivavoce.api.description import describe_key
+from vivavoce.api.description import QUIET, describe_key
 from vivavoce.api.gate import AWAY
 from vivavoce.api.idempotency import BodyTooLarge, KeyInFlight, KeyMalformed, KeyReused
 from vivavoce.api.telnyx import (
@@ -76,6 +76,7 @@ def application(context: Context) -> FastAPI:
         redoc_url=None,
         responses=RESPONSES,
         redirect_slashes=False,
+        telemetry=QUIET,
         separate_input_output_schemas=False,
     )
     app.state.context = context
