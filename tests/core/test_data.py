@@ -104,7 +104,7 @@ def test_a_mock_that_asks_for_an_absent_value_is_not_matched_by_a_missing_one() 
 
 
 def test_a_component_keeps_nothing_more_than_it_is_given() -> None:
-    assert Component("c", "n", Flow((), ""), 0, 0).extra == {}
+    assert Component("c", "n", Flow("", ()), 0, 0).extra == {}
 
 
 def test_a_page_waits_until_it_was_fetched_or_could_not_be() -> None:

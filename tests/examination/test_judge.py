@@ -168,7 +168,7 @@ async def test_why_the_caller_left_is_not_for_the_judge() -> None:
 
 
 def test_the_testers_task_holds_no_rubric_and_the_judges_no_brief() -> None:
-    assert set(tasks.TesterTask.__slots__) == {"brief", "transcript"}
+    assert set(tasks.TesterTask.__slots__) == {"brief", "transcript", "persona"}
     assert set(JudgeTask.__slots__) == {"criteria", "transcript", "tools_recorded"}
 
 
@@ -180,6 +180,21 @@ async def test_facts_are_computed_and_no_model_is_asked() -> None:
     assert (verdict.decision, verdict.decided_by) == (MET, "computed")
     assert not model.prompts
     assert await judge(TALK, (QUICK,), model) == ((verdict,), Usage(attempts=0))
+
+
+async def test_words_are_computed_where_a_criterion_was_written_as_a_check() -> None:
+    check = Criterion("day", 'The assistant says "Friday"', computed=True)
+    (verdict,), model = await judged(criteria=(check,))
+    assert (verdict.decision, verdict.decided_by) == (MET, "computed")
+    assert model.prompts == []
+    (verdict,), model = await judged(Sheet((met(1),)), criteria=(Criterion(check.name, check.text),))
+    assert (verdict.decided_by, len(model.prompts)) == (JUDGE, 1)
+
+
+async def test_a_check_that_leaves_it_open_is_judged() -> None:
+    check = Criterion("order", 'The assistant says "Friday" before it calls fly_away', computed=True)
+    (verdict,), _ = await judged(Sheet((met(1),)), criteria=(check,))
+    assert verdict.decided_by == JUDGE
 
 
 async def test_only_what_is_left_is_asked_and_verdicts_come_in_the_order_of_the_criteria() -> None:

@@ -13,10 +13,12 @@ from vivavoce.examination import tasks
 from vivavoce.examination.channel import Heard, LineBroken
 from vivavoce.examination.course import Limits
 from vivavoce.examination.rehearsal import Away, rehearse
+from vivavoce.examination.tasks import Part
 from vivavoce.examination.tester import SILENCE
 
 LIMITS = Limits(max_duration_s=60, turn_limit=5)
 BRIEF = "You are Ada."
+PLAYED = Part(BRIEF)
 CALL = ToolCalled(ToolCall("1", "look_up", {}), START)
 RESULT = ToolReturned("1", "look_up", "{}", True, START)
 BYE = tasks.TesterMove("hang_up", "", "done")
@@ -56,6 +58,7 @@ class Rehearsal:
     diary: Diary = field(default_factory=Diary)
     clock: HandClock = field(default_factory=HandClock)
     again: bool = False
+    part: Part = PLAYED
 
     def __post_init__(self) -> None:
         self.tester = ListModel(list(self.moves), self.clock)
@@ -63,7 +66,7 @@ class Rehearsal:
 
     async def run(self) -> Transcript:
         return await rehearse(
-            BRIEF,
+            self.part,
             self.line,
             self.tester,
             Transcript(self.recorded),
@@ -110,7 +113,7 @@ async def test_each_piece_is_written_down_before_the_next_is_asked_for() -> None
         listened.append((one.line.listened, len(one.tester.prompts)))
         await one.diary.write(events)
 
-    await rehearse(BRIEF, one.line, one.tester, Transcript(), write, clock=one.clock, limits=LIMITS)
+    await rehearse(one.part, one.line, one.tester, Transcript(), write, clock=one.clock, limits=LIMITS)
     assert [tuple(event.kind for event in entry) for entry in one.diary.entries] == [
         ("message",),
         ("message", "tool_called"),
@@ -427,3 +430,47 @@ async def test_it_goes_on_from_what_was_recorded(recorded: tuple[Event, ...], as
         with pytest.raises(Crash):
             await one.run()
         assert not one.tester.prompts
+
+
+# --- scripts --------------------------------------------------------------------------------------------------------
+
+
+def line(text: str) -> Message:
+    return Message(Speaker.CALLER, text, START)
+
+
+async def test_scripted_lines_are_said_word_for_word_and_cost_nothing() -> None:
+    part = Part(BRIEF, None, (" Hi. \n", "A-1."))
+    one = Rehearsal([BYE], [hears(desk("Yes?")), hears(desk("Number?")), hears(desk("Friday."))], part=part)
+    talk = await one.run()
+    assert talk.events == (
+        desk("Yes?"),
+        line(" Hi. \n"),
+        desk("Number?"),
+        line("A-1."),
+        desk("Friday."),
+        Left(Ending.GOODBYE, START, Speaker.CALLER, "done", 0, COST),
+    )
+    assert one.line.said == [line(" Hi. \n"), line("A-1.")]
+    assert len(one.tester.prompts) == 1
+
+
+async def test_at_a_free_turn_the_model_speaks() -> None:
+    part = Part(BRIEF, None, ("Hi.", None, "Bye."), hangs_up=True)
+    one = Rehearsal([say("It is A-1.")], [NOTHING, hears(desk("Number?")), hears(desk("Friday.")), hears(desk("Bye."))])
+    one.part = part
+    talk = await one.run()
+    assert [event.text for _, event in talk.said(Speaker.CALLER)] == ["Hi.", "It is A-1.", "Bye."]
+    assert talk.events[-1] == Left(Ending.GOODBYE, START, Speaker.CALLER, "the script ends here")
+
+
+async def test_a_caller_may_hang_up_before_a_word() -> None:
+    one = Rehearsal([], [hears(desk("Hi."))], part=Part("", None, (), hangs_up=True))
+    assert (await one.left()).ending is Ending.GOODBYE
+    assert one.tester.prompts == []
+
+
+async def test_a_limit_ends_a_script_too() -> None:
+    part = Part("", None, ("a", "b", "c"), hangs_up=True)
+    one = Rehearsal([], [hears(desk(str(number))) for number in range(9)], part=part, limits=Limits(600, 2))
+    assert (await one.left()).ending is Ending.TURN_LIMIT

@@ -24,6 +24,7 @@ from vivavoce.core.transcript import Transcript
 from vivavoce.core.verdict import Fault, fault_of
 from vivavoce.examination.course import Limits
 from vivavoce.examination.rehearsal import rehearse
+from vivavoce.examination.tasks import Part
 from vivavoce.models.scripted import Scripted
 
 LIMITS = Limits(60, 40, utterance_limit=400)
@@ -47,7 +48,9 @@ class Rehearsal:
         channel = ChatChannel(cast, {}, "run:1", OneModel(Scripted()), TableTools(self.table), clock)
         talk = recorded or Transcript()
         async with channel.open(talk) as line:
-            return await rehearse(self.brief, line, Scripted(), talk, diary.write, clock=clock, limits=self.limits)
+            return await rehearse(
+                Part(self.brief), line, Scripted(), talk, diary.write, clock=clock, limits=self.limits
+            )
 
     async def told(self) -> list[str]:
         return told((await self.run()).events)

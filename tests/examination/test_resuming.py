@@ -21,6 +21,7 @@ from vivavoce.core.transcript import Transcript
 from vivavoce.examination import tasks
 from vivavoce.examination.course import Limits
 from vivavoce.examination.rehearsal import rehearse
+from vivavoce.examination.tasks import Part
 
 TOOLS = (FunctionTool("look_up"), FunctionTool("book"), HangupTool())
 VERSION = Version("v", "a", "Desk", "Help {{eta}}.", 0, tools=TOOLS)
@@ -35,6 +36,8 @@ class Script:
     greeting: str | None
     replies: Sequence[Reply]
     moves: Sequence[tasks.TesterMove]
+    lines: tuple[str | None, ...] = ()
+    hangs_up: bool = False
 
     def reply(self, prompt: Prompt) -> Reply:
         assert isinstance(prompt.subject, AssistantTask)
@@ -62,6 +65,7 @@ class World:
         outputs = {"look_up": ToolOutput("3 days", ok=True, variables={"eta": "3"}), "book": ToolOutput("no", ok=False)}
         self.tools = TableTools(outputs, self.clock)
         self.version = replace(VERSION, greeting=script.greeting)
+        self.part = Part("brief", "somebody", script.lines, script.hangs_up)
 
     async def process(self) -> Transcript:
         """One process takes the conversation from the record and drives it as far as it comes."""
@@ -69,7 +73,7 @@ class World:
         channel = ChatChannel(Cast(self.version), {}, KEY, OneModel(self.assistant), self.tools, self.clock)
         async with channel.open(recorded) as line:
             return await rehearse(
-                "brief", line, self.tester, recorded, self.diary.write, clock=self.clock, limits=LIMITS
+                self.part, line, self.tester, recorded, self.diary.write, clock=self.clock, limits=LIMITS
             )
 
     def asked(self) -> list[tuple[str, int]]:
@@ -101,6 +105,8 @@ SCRIPTS = st.builds(
     st.sampled_from([None, "", "Welcome.", MODEL_OPENS]),
     st.lists(st.builds(Reply, TEXTS, CALLS), max_size=8),
     st.lists(MOVES, max_size=5),
+    st.lists(st.sampled_from([None, "Hi, it is me.", "And when? "]), max_size=5).map(tuple),
+    st.booleans(),
 )
 
 

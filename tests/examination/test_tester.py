@@ -1,11 +1,15 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.support.players import ListModel
 
 from vivavoce.core.event import Left, Message, Speaker, ToolCall, ToolCalled, ToolReturned, Usage
 from vivavoce.core.model import ModelFailure, PromptLine, Trouble
 from vivavoce.core.transcript import Transcript
 from vivavoce.examination import tasks
-from vivavoce.examination.tester import OPEN, RULES, SILENCE, next_move, prompt, words
+from vivavoce.examination.tasks import Part
+from vivavoce.examination.tester import BRIEF as YOUR_BRIEF
+from vivavoce.examination.tester import OPEN, PERSONA, RULES, SILENCE, next_move, prompt, scripted, words
 
 BRIEF = "You are Ada. Your order A-1001 has not come."
 
@@ -25,9 +29,14 @@ def seen(*events: Message | ToolCalled | ToolReturned | Left) -> tuple[PromptLin
 def test_the_tester_is_told_the_rules_and_its_brief_first() -> None:
     task = tasks.TesterTask(BRIEF, Transcript())
     made = prompt(task)
-    assert made.lines[0] == PromptLine("system", RULES + BRIEF)
+    assert made.lines[0] == PromptLine("system", RULES + YOUR_BRIEF + BRIEF)
     assert made.subject == task
     assert made.tools == ()
+
+
+def test_who_it_is_comes_before_what_it_wants() -> None:
+    made = prompt(tasks.TesterTask(BRIEF, Transcript(), "You are in a hurry."))
+    assert made.lines[0].text == f"{RULES}{PERSONA}You are in a hurry.\n\n{YOUR_BRIEF}{BRIEF}"
 
 
 def test_it_sees_the_conversation_from_the_callers_side() -> None:
@@ -68,7 +77,7 @@ def test_what_the_assistant_says_is_never_an_instruction() -> None:
 
 async def moved(*answers: object) -> tuple[ListModel, tasks.TesterMove, Usage]:
     model = ListModel(list(answers))
-    answer = await next_move(BRIEF, Transcript((desk("Hi."),)), model)
+    answer = await next_move(Part(BRIEF), Transcript((desk("Hi."),)), model)
     return model, answer.value, answer.usage
 
 
@@ -114,3 +123,27 @@ def test_words_are_a_message_of_the_caller_without_the_space_around_them() -> No
 @pytest.mark.parametrize("nothing", ["", " \n"])
 def test_hanging_up_without_a_word_is_no_message(nothing: str) -> None:
     assert words(tasks.TesterMove("hang_up", nothing), 5, 6, Usage()) is None
+
+
+# --- scripts --------------------------------------------------------------------------------------------------------
+
+LINES = st.lists(st.none() | st.text(min_size=1, max_size=5), max_size=4).map(tuple)
+
+
+@given(LINES, st.booleans(), st.lists(st.sampled_from([caller("x"), desk("y")]), max_size=8))
+def test_the_nth_message_of_the_caller_is_the_nth_line(
+    lines: tuple[str | None, ...], hangs_up: bool, events: list[Message]
+) -> None:
+    place = sum(one.speaker is Speaker.CALLER for one in events)
+    move = scripted(Part(BRIEF, None, lines, hangs_up), Transcript(tuple(events)))
+    if place < len(lines):
+        line = lines[place]
+        assert move == (None if line is None else tasks.TesterMove("say", line))
+    else:
+        assert (move is not None and move.action == "hang_up") == hangs_up
+
+
+async def test_the_model_is_told_the_persona_too() -> None:
+    model = ListModel([tasks.TesterMove("say", "Hello.")])
+    await next_move(Part(BRIEF, "You are in a hurry."), Transcript((desk("Hi."),)), model)
+    assert "You are in a hurry." in model.prompts[0].lines[0].text

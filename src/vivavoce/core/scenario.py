@@ -30,10 +30,12 @@ class Medium(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Criterion:
-    """One line of the rubric."""
+    """One line of the rubric. What is ``computed`` was written as a statement about the record, and is decided from
+    that, words included, wherever the statement leaves nothing open."""
 
     name: str
     text: str
+    computed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,10 @@ class Scenario:
     ``target`` is where the assistant is: an assistant's id, a URL, a mapped number. ``max_duration_s`` is in
     seconds of conversation; None takes the server's default, as do ``turn_limit`` (messages of the caller) and
     ``utterance_limit`` (messages of both). ``tester_model`` None is the server's tester.
+
+    ``persona`` is who the caller is, whatever they want. ``lines`` are what they say, word for word: the n-th message
+    of the caller is the n-th line, and at None, and behind the last, the tester's model speaks freely; where the caller
+    ``hangs_up``, they do so behind the last instead. ``repeats`` is how often a batch runs it, unless that says.
     """
 
     id: str
@@ -62,3 +68,12 @@ class Scenario:
     variables: Mapping[str, Any] = field(default_factory=_nothing)
     changed_at: Millis | None = None
     extra: Mapping[str, Any] = field(default_factory=_nothing)
+    persona: str | None = None
+    lines: tuple[str | None, ...] = ()
+    hangs_up: bool = False
+    repeats: int = 1
+
+    @property
+    def free(self) -> bool:
+        """Whether the tester's model ever speaks, so that it needs a brief."""
+        return not self.hangs_up or None in self.lines

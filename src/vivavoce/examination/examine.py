@@ -14,6 +14,7 @@ from vivavoce.examination.channel import Channel, LineBroken
 from vivavoce.examination.course import Limits
 from vivavoce.examination.judge import judge
 from vivavoce.examination.rehearsal import Away, broken, rehearse
+from vivavoce.examination.tasks import Part
 
 NOTHING = Usage(attempts=0)
 
@@ -56,10 +57,11 @@ async def examine(
     assistant is only away for now, ``Away`` is raised, and the next attempt goes on from the record.
     """
     if transcript.ending is None:
+        part = Part(scenario.brief, scenario.persona, scenario.lines, scenario.hangs_up)
         try:
             async with channel.open(transcript) as line:
                 transcript = await rehearse(
-                    scenario.brief, line, tester, transcript, book.events, clock=clock, limits=limits, again=again
+                    part, line, tester, transcript, book.events, clock=clock, limits=limits, again=again
                 )
         except LineBroken as failure:
             if transcript.ending is None:

@@ -12,7 +12,7 @@ from vivavoce.core.model import Model, ModelFailure, Prompt, PromptLine, Trouble
 from vivavoce.core.scenario import Criterion
 from vivavoce.core.transcript import Transcript
 from vivavoce.core.verdict import Decision, Verdict
-from vivavoce.examination.checks import compute_fact
+from vivavoce.examination.checks import compute_fact, compute_words
 from vivavoce.examination.quotes import find, text_of
 from vivavoce.examination.tasks import JudgeTask, Sheet, SheetAnswer
 
@@ -88,7 +88,7 @@ async def judge(
     decided = {
         place: verdict
         for place, criterion in enumerate(criteria)
-        if (verdict := compute_fact(criterion, transcript, tools_recorded=tools_recorded)) is not None
+        if (verdict := _computed(criterion, transcript, tools_recorded)) is not None
     }
     open_ = [place for place in range(len(criteria)) if place not in decided]
     usage = Usage(attempts=0)
@@ -97,6 +97,12 @@ async def judge(
         asked, usage = await _ask(task, model)
         decided.update({open_[place]: verdict for place, verdict in asked.items()})
     return tuple(decided[place] for place in range(len(criteria))), usage
+
+
+def _computed(criterion: Criterion, transcript: Transcript, tools_recorded: bool) -> Verdict | None:
+    # Whoever wrote a check wants these very words; in a sentence for a judge they may stand for others as good.
+    compute = compute_words if criterion.computed else compute_fact
+    return compute(criterion, transcript, tools_recorded=tools_recorded)
 
 
 async def _ask(task: JudgeTask, model: Model) -> tuple[Mapping[int, Verdict], Usage]:

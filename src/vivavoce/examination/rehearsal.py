@@ -10,7 +10,8 @@ from vivavoce.core.verdict import Fault
 from vivavoce.core.waiting import deadline
 from vivavoce.examination.channel import Line, LineBroken
 from vivavoce.examination.course import Limits, first_to_act, is_waited_for, stop
-from vivavoce.examination.tester import next_move, words
+from vivavoce.examination.tasks import Part
+from vivavoce.examination.tester import next_move, scripted, words
 
 Record = Callable[[Sequence[Event]], Awaitable[None]]
 """Makes events durable; returns when they are. Nothing else is asked for before it returns."""
@@ -28,7 +29,7 @@ _ENDINGS = {
 
 
 async def rehearse(
-    brief: str,
+    part: Part,
     line: Line,
     tester: Model,
     transcript: Transcript,
@@ -57,7 +58,7 @@ async def rehearse(
                     if turn is Speaker.ASSISTANT:
                         events, turn = await _listen(line, transcript, clock, started)
                     else:
-                        events, turn = await _speak(brief, tester, transcript, clock, started), Speaker.ASSISTANT
+                        events, turn = await _speak(part, tester, transcript, clock, started), Speaker.ASSISTANT
             except TimeoutError:
                 events = (_late(turn, clock, started, limits),)
             except (LineBroken, ModelFailure) as failure:
@@ -104,15 +105,20 @@ async def _listen(
     return events, Speaker.CALLER
 
 
-async def _speak(brief: str, tester: Model, transcript: Transcript, clock: Clock, started: float) -> tuple[Event, ...]:
-    answer = await next_move(brief, transcript, tester)
+async def _speak(part: Part, tester: Model, transcript: Transcript, clock: Clock, started: float) -> tuple[Event, ...]:
+    move, usage = scripted(part, transcript), None
+    if move is not None and move.action == "say":
+        return (Message(Speaker.CALLER, move.message, clock.now()),)  # word for word, also the space around it
+    if move is None:
+        answer = await next_move(part, transcript, tester)
+        move, usage = answer.value, answer.usage
     took_ms = round((clock.ticks() - started) * 1000)
     now = clock.now()
-    said = words(answer.value, now, took_ms, answer.usage)
-    reason = answer.value.reason or "the caller was done"
+    said = words(move, now, took_ms, usage)
+    reason = move.reason or "the caller was done"
     if said is None:
-        return (Left(Ending.GOODBYE, now, Speaker.CALLER, reason, took_ms, answer.usage),)
-    return (said,) if answer.value.action == "say" else (said, Left(Ending.GOODBYE, now, Speaker.CALLER, reason))
+        return (Left(Ending.GOODBYE, now, Speaker.CALLER, reason, took_ms, usage),)
+    return (said,) if move.action == "say" else (said, Left(Ending.GOODBYE, now, Speaker.CALLER, reason))
 
 
 def _late(turn: Speaker, clock: Clock, started: float, limits: Limits) -> Left:

@@ -14,6 +14,17 @@ class TesterTask:
 
     brief: str
     transcript: Transcript
+    persona: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What the tester plays: the fields of the scenario with these names."""
+
+    brief: str
+    persona: str | None = None
+    lines: tuple[str | None, ...] = ()
+    hangs_up: bool = False
 
 
 @dataclass(frozen=True, slots=True)

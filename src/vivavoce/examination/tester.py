@@ -3,7 +3,7 @@
 from vivavoce.core.event import Message, Speaker, Usage
 from vivavoce.core.model import Answer, Model, ModelFailure, Prompt, PromptLine, Trouble
 from vivavoce.core.transcript import Transcript
-from vivavoce.examination.tasks import TesterMove, TesterTask
+from vivavoce.examination.tasks import Part, TesterMove, TesterTask
 
 RULES = """\
 You play a person who contacts an assistant. Another party examines the assistant; you only play your part.
@@ -20,8 +20,9 @@ Answer with one move:
 - action "hang_up" when your goal is reached, when it is clear that it will not be, or when the conversation is
   over; "message" then holds your last words, or is empty. Say in "reason" why you end it.
 
-Your brief:
 """
+PERSONA = "Who you are:\n"
+BRIEF = "Your brief:\n"
 SILENCE = "(silence)"
 OPEN = "(The conversation is open. You speak first.)"
 
@@ -31,7 +32,8 @@ def prompt(task: TesterTask) -> Prompt:
 
     Tool calls are not in it: a caller does not see them.
     """
-    lines = [PromptLine("system", RULES + task.brief)]
+    persona = f"{PERSONA}{task.persona}\n\n" if task.persona else ""
+    lines = [PromptLine("system", f"{RULES}{persona}{BRIEF}{task.brief}")]
     for _, message in task.transcript.messages():
         if message.speaker is Speaker.CALLER:
             lines.append(PromptLine("assistant", message.text))
@@ -42,9 +44,21 @@ def prompt(task: TesterTask) -> Prompt:
     return Prompt(tuple(lines), subject=task)
 
 
-async def next_move(brief: str, transcript: Transcript, model: Model) -> Answer[TesterMove]:
+def scripted(part: Part, transcript: Transcript) -> TesterMove | None:
+    """What the script of the part says that the caller does next; None where it leaves that to the model.
+
+    Which line it is follows from the record alone: a conversation that goes on after a crash goes on at the right one.
+    """
+    place = len(transcript.said(Speaker.CALLER))
+    if place < len(part.lines):
+        line = part.lines[place]
+        return None if line is None else TesterMove("say", line)
+    return TesterMove("hang_up", reason="the script ends here") if part.hangs_up else None
+
+
+async def next_move(part: Part, transcript: Transcript, model: Model) -> Answer[TesterMove]:
     """What the caller does next. Raises ``ModelFailure``; a move to say nothing is asked again once, then GARBLED."""
-    asked = prompt(TesterTask(brief, transcript))
+    asked = prompt(TesterTask(part.brief, transcript, part.persona))
     spent = Usage(attempts=0)
     for _ in range(2):
         answer = await model.decide(asked, TesterMove)
@@ -54,7 +68,7 @@ async def next_move(brief: str, transcript: Transcript, model: Model) -> Answer[
     raise ModelFailure(Trouble.GARBLED, "the tester answered twice with nothing to say")
 
 
-def words(move: TesterMove, at: int, took_ms: int, usage: Usage) -> Message | None:
+def words(move: TesterMove, at: int, took_ms: int, usage: Usage | None) -> Message | None:
     """The move as a message, or None for hanging up without a word."""
     text = move.message.strip()
     return Message(Speaker.CALLER, text, at, took_ms, usage) if text else None
