@@ -8,6 +8,7 @@ from vivavoce.core.tool import HandoffTool
 from vivavoce.services import engines
 from vivavoce.services.context import Context
 from vivavoce.services.errors import NotFound, Rejected
+from vivavoce.services.maker import Maker
 from vivavoce.storage import assistants, duties, rollouts, tools
 from vivavoce.storage.database import Tx
 from vivavoce.storage.duties import Duty, Wanted
@@ -34,7 +35,7 @@ Change = Callable[[Version], Version]
 
 
 def create(
-    ctx: Context,
+    ctx: Maker,
     tx: Tx,
     org: str,
     draft: Version,
@@ -49,7 +50,7 @@ def create(
 
 
 def _create(
-    ctx: Context,
+    ctx: Maker,
     tx: Tx,
     org: str,
     draft: Version,
@@ -132,7 +133,7 @@ async def update(
 
 
 def write(
-    ctx: Context,
+    ctx: Maker,
     tx: Tx,
     org: str,
     assistant: Assistant,

@@ -1,15 +1,16 @@
 """Batches of any tests: repeated, as urgent as is asked for, and with a budget."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from vivavoce.core.budget import Account, Budget
 from vivavoce.core.run import Priority, Run
 from vivavoce.core.scenario import Scenario
-from vivavoce.services import runs
+from vivavoce.services import overview, runs
 from vivavoce.services.context import Context
 from vivavoce.services.errors import NotFound, Rejected
+from vivavoce.services.overview import Listed
 from vivavoce.storage import batches, budgets, scenarios
-from vivavoce.storage import runs as kept_runs
 from vivavoce.storage.batches import Stand
 from vivavoce.storage.database import Tx
 from vivavoce.storage.page import Page, Window
@@ -21,15 +22,16 @@ MOST = 5000
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What is to be run: every test of a ``suite``, or those with these ids, each so often. ``budget`` None: as the
-    settings say."""
+    """What is to be run: every test of a ``suite``, or those with these ids; each as often as ``counts`` says of its
+    id, or else as ``repeats``, or else as it says itself. ``budget`` None: as the settings say."""
 
     suite: str | None = None
     scenario_ids: tuple[str, ...] = ()
     version_id: str | None = None
-    repeats: int = 1
+    repeats: int | None = None
     priority: Priority = Priority.BATCH
     budget: Budget | None = None
+    counts: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +53,11 @@ def trigger(ctx: Context, tx: Tx, org: str, wish: Wish) -> tuple[str, tuple[Run,
     if wish.budget is not None and wish.budget.micros is not None and not ctx.prices:
         raise Rejected("A budget of money needs prices, and VIVA_PRICES sets none.", "budget/money")
     found = _scenarios(tx, org, wish)
-    if len(found) * wish.repeats > MOST:
-        raise Rejected(f"That would be {len(found) * wish.repeats} runs; a batch has {MOST} at most.", "repeats")
-    made = runs.trigger_these(
-        ctx, tx, org, found * wish.repeats, wish.version_id, priority=wish.priority, budget=wish.budget
-    )
+    times = [wish.counts.get(one.id, one.repeats if wish.repeats is None else wish.repeats) for one in found]
+    if sum(times) > MOST:
+        raise Rejected(f"That would be {sum(times)} runs; a batch has {MOST} at most.", "repeats")
+    rounds = [one for number in range(max(times)) for one, many in zip(found, times, strict=True) if number < many]
+    made = runs.trigger_these(ctx, tx, org, rounds, wish.version_id, priority=wish.priority, budget=wish.budget)
     assert made[0].batch_id is not None
     return made[0].batch_id, made
 
@@ -86,13 +88,9 @@ def standing(tx: Tx, org: str, batch_id: str) -> Standing:
     return Standing(batch_id, stand, budgets.get(tx, org, batch_id))
 
 
-async def get_runs(ctx: Context, org: str, batch_id: str, window: Window) -> Page[Run]:
+async def get_runs(ctx: Context, org: str, batch_id: str, window: Window) -> Page[Listed]:
     """A page of a batch's runs, newest first. Raises ``NotFound``."""
-
-    def work(tx: Tx) -> Page[Run]:
-        page = kept_runs.get_page(tx, org, RunFilter(batch_id=batch_id), window)
-        if not page.total:
-            raise NotFound("batch", batch_id)
-        return page
-
-    return await ctx.database.read(work)
+    page = await overview.get_runs(ctx, org, RunFilter(batch_id=batch_id), window)
+    if not page.total:
+        raise NotFound("batch", batch_id)
+    return page

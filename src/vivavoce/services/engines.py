@@ -13,6 +13,7 @@ from vivavoce.core.event import Millis
 from vivavoce.services import components
 from vivavoce.services.context import Context
 from vivavoce.services.errors import NotFound, Rejected
+from vivavoce.services.maker import Maker
 from vivavoce.storage import assistants, tools
 from vivavoce.storage.database import Tx
 from vivavoce.storage.page import Slice, Span
@@ -34,9 +35,7 @@ _LEAST_READ = 100
 Change = Callable[[Version], Version]
 
 
-def create(
-    ctx: Context, tx: Tx, org: str, form: Form, draft: Version, *, plays: Collection[Form] = ENGINES
-) -> Assistant:
+def create(ctx: Maker, tx: Tx, org: str, form: Form, draft: Version, *, plays: Collection[Form] = ENGINES) -> Assistant:
     """Keep an assistant whose first version, number 0, is the draft (its ids and times are set here).
 
     Where it plays another, that must have one of the forms ``plays``, and its version is set to the newest if none is
@@ -104,7 +103,7 @@ async def edit(
 
 
 def edited(
-    ctx: Context,
+    ctx: Maker,
     tx: Tx,
     org: str,
     id_: str,

@@ -7,6 +7,7 @@ from vivavoce.core.assistant import Form
 from vivavoce.core.scenario import Medium, Scenario
 from vivavoce.services.context import Context
 from vivavoce.services.errors import NotFound
+from vivavoce.services.maker import Maker
 from vivavoce.storage import assistants, scenarios
 from vivavoce.storage.database import Tx
 from vivavoce.storage.page import Page, Slice, Span, Window
@@ -21,7 +22,7 @@ class Aimed:
     target: Target | None
 
 
-def create(ctx: Context, tx: Tx, org: str, draft: Scenario) -> Scenario:
+def create(ctx: Maker, tx: Tx, org: str, draft: Scenario) -> Scenario:
     """Keep a scenario (its id and time are set here)."""
     scenario = replace(draft, id=ctx.new_id(), created_at=ctx.clock.now())
     scenarios.add(tx, org, scenario)

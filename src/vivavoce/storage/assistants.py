@@ -8,7 +8,7 @@ from sqlalchemy import Row, and_, delete, false, func, insert, or_, select, upda
 
 from vivavoce.core.assistant import Assistant, Form, Origin, Version
 from vivavoce.core.event import Millis
-from vivavoce.storage.codec import version_codec
+from vivavoce.storage.codec import text_codec, version_codec
 from vivavoce.storage.database import Tx
 from vivavoce.storage.page import Page, Slice, Span, Window
 from vivavoce.storage.tables import assistants, versions
@@ -108,6 +108,24 @@ def get_all(tx: Tx, org: str, forms: Collection[Form] = (Form.ASSISTANT,)) -> tu
     return tuple(_assistant(row) for row in rows)
 
 
+def get_page(tx: Tx, org: str, forms: Collection[Form], window: Window) -> Page[Assistant]:
+    """A page of the assistants of these forms that are not deleted, newest first."""
+    mine = (assistants.c.org == org, assistants.c.deleted_at.is_(None), assistants.c.form.in_(sorted(forms)))
+    total = tx.execute(select(func.count()).select_from(assistants).where(*mine)).scalar_one()
+    query = _with_main.where(*mine).order_by(assistants.c.created_at.desc(), assistants.c.id.desc())
+    rows = tx.execute(query.limit(window.size).offset((window.number - 1) * window.size))
+    return Page(tuple(_assistant(row) for row in rows), total, window)
+
+
+def get_named(tx: Tx, org: str, name: str, forms: Collection[Form] = tuple(Form)) -> tuple[Assistant, ...]:
+    """The assistants of these forms that are not deleted and whose main version has this name, oldest first."""
+    mine = (assistants.c.org == org, assistants.c.deleted_at.is_(None), assistants.c.form.in_(sorted(forms)))
+    # The text is searched for it, so that only those are read that may have it; a tool can be named so too.
+    likely = versions.c.body.contains(text_codec.dumps(name), autoescape=True)
+    rows = tx.execute(_with_main.where(*mine, likely).order_by(assistants.c.created_at, assistants.c.id))
+    return tuple(found for found in map(_assistant, rows) if found.main.name == name)
+
+
 def get_slice(tx: Tx, org: str, forms: Collection[Form], span: Span) -> Slice[Assistant]:
     """A stretch of the assistants of these forms that are not deleted, by their ids."""
     mine = (assistants.c.org == org, assistants.c.deleted_at.is_(None), assistants.c.form.in_(sorted(forms)))
@@ -167,6 +185,15 @@ def get_version(tx: Tx, assistant_id: str, version_id: str) -> Version | None:
     """One version, or None."""
     mine = (versions.c.assistant_id == assistant_id, versions.c.id == version_id)
     row = tx.execute(select(versions.c.body, versions.c.position).where(*mine)).first()
+    return _version(row) if row else None
+
+
+def find_version(tx: Tx, org: str, version_id: str) -> Version | None:
+    """The version with this id, of whichever assistant of the organisation that is not deleted; None where there is
+    none."""
+    query = select(versions.c.body, versions.c.position).join(assistants, assistants.c.id == versions.c.assistant_id)
+    mine = (assistants.c.org == org, assistants.c.deleted_at.is_(None), versions.c.id == version_id)
+    row = tx.execute(query.where(*mine)).first()
     return _version(row) if row else None
 
 

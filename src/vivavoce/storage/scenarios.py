@@ -111,11 +111,19 @@ def get_page(tx: Tx, org: str, wanted: ScenarioFilter, window: Window) -> Page[S
     return Page(tuple(scenario_codec.loads(row.body) for row in rows), total, window)
 
 
-def get_suite(tx: Tx, org: str, suite: str) -> tuple[Scenario, ...]:
-    """Every scenario of a suite, oldest first: the order in which people wrote them. They are kept until the commit."""
+def get_suite(tx: Tx, org: str, suite: str, *, keep: bool = True) -> tuple[Scenario, ...]:
+    """Every scenario of a suite, oldest first: the order in which people wrote them. They are kept until the commit,
+    unless somebody only reads."""
     query = select(scenarios.c.body).where(scenarios.c.org == org, scenarios.c.suite == suite, _active)
-    rows = tx.execute(query.order_by(scenarios.c.id).with_for_update(read=True, key_share=True))
+    query = query.order_by(scenarios.c.id)
+    rows = tx.execute(query.with_for_update(read=True, key_share=True) if keep else query)
     return tuple(scenario_codec.loads(body) for body in rows.scalars())
+
+
+def count_suite(tx: Tx, org: str, suite: str) -> int:
+    """How many scenarios a suite has."""
+    query = select(func.count()).select_from(scenarios)
+    return tx.execute(query.where(scenarios.c.org == org, scenarios.c.suite == suite, _active)).scalar_one()
 
 
 def get_suites(tx: Tx, org: str) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field, model_validator
 
 from vivavoce.api.deps import Ctx, Org
-from vivavoce.api.viva.runs import dump_run
+from vivavoce.api.viva.runs import dump_listed, dump_run
 from vivavoce.core.budget import MICROS, Account, Budget
 from vivavoce.core.run import Priority, Run
 from vivavoce.core.times import iso, maybe_iso
@@ -33,20 +33,35 @@ class BudgetBody(BaseModel, frozen=True, extra="forbid"):
     ) = None
 
 
+class TestDraft(BaseModel, frozen=True, extra="forbid"):
+    """One of the tests of a batch."""
+
+    __test__ = False  # its name makes pytest look at it
+
+    id: Id
+    repeats: Annotated[int, Field(ge=1, le=MOST)] | None = None
+
+
 class BatchDraft(BaseModel, frozen=True, extra="forbid"):
-    """What is to be run: either every test of a `suite`, or tests by their `test_ids`."""
+    """What is to be run: every test of a `suite`, or tests by their `test_ids`, or `tests` that say each how often."""
 
     suite: Annotated[str, Field(min_length=1, max_length=1024, pattern=_NO_NUL)] | None = None
     test_ids: Annotated[list[Id], Field(min_length=1, max_length=MOST)] | None = None
+    tests: Annotated[list[TestDraft], Field(min_length=1, max_length=MOST)] | None = None
     version_id: Id | None = None
-    repeats: Annotated[int, Field(ge=1, le=MOST, description="How often each test is run.")] = 1
+    repeats: (
+        Annotated[int, Field(ge=1, le=MOST, description="How often each test is run; left out, as it says itself.")]
+        | None
+    ) = None
     priority: Literal["interactive", "batch", "scheduled"] = "batch"
     budget: BudgetBody | None = None
 
     @model_validator(mode="after")
     def _either(self) -> "BatchDraft":
-        if (self.suite is None) == (self.test_ids is None):
-            raise ValueError("Either suite or test_ids should be given")
+        if sum(one is not None for one in (self.suite, self.test_ids, self.tests)) != 1:
+            raise ValueError("Either suite or test_ids or tests should be given")
+        if len({one.id for one in self.tests or ()}) < len(self.tests or ()):
+            raise ValueError("A test should be in tests once; repeats says how often it is run")
         return self
 
 
@@ -56,13 +71,14 @@ async def create(ctx: Ctx, org: Org, body: BatchDraft) -> JSONResponse:
     budget = body.budget
     wish = Wish(
         body.suite,
-        tuple(body.test_ids or ()),
+        tuple(body.test_ids or (one.id for one in body.tests or ())),
         body.version_id,
         body.repeats,
         Priority[body.priority.upper()],
         Budget(budget.tokens, None if budget.money is None else max(1, round(budget.money * MICROS)))
         if budget
         else None,
+        {one.id: one.repeats for one in body.tests or () if one.repeats is not None},
     )
 
     def work(tx: Tx) -> tuple[Standing, tuple[Run, ...]]:
@@ -91,7 +107,7 @@ async def get_runs(
     """A batch's runs, newest first."""
     found = await batching.get_runs(ctx, org, batch_id, Window(page, size))
     return JSONResponse(
-        {"data": [dump_run(one) for one in found.items], "page": page, "size": size, "total": found.total}
+        {"data": [dump_listed(one) for one in found.items], "page": page, "size": size, "total": found.total}
     )
 
 

@@ -5,6 +5,8 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from vivavoce.files.places import follow, sifted
+
 _MOST = 20
 _LONGEST = 500
 
@@ -52,13 +54,22 @@ def error_body(status: int, message: str, at: str | None = None) -> dict[str, An
     return {"error": {"status": status, "message": _plain(message), "places": places}}
 
 
-def validation_body(errors: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The JSON body from the errors of a ``RequestValidationError``."""
+def validation_body(errors: Sequence[Mapping[str, Any]], body: Any = None) -> dict[str, Any]:
+    """The JSON body from the errors of a ``RequestValidationError`` over a request with this body."""
     places = [
-        {"at": _plain("/" + "/".join(str(part) for part in error.get("loc", ()))), "message": _plain(str(error["msg"]))}
-        for error in errors[:_MOST]
+        {"at": _plain("/" + "/".join(map(str, _place(error, body)))), "message": _plain(str(error["msg"]))}
+        for error in list(sifted({"body": body}, errors))[:_MOST]
     ]
     return {"error": {"status": 422, "message": "The request has the wrong shape.", "places": places}}
+
+
+def _place(error: Mapping[str, Any], body: Any) -> Sequence[Any]:
+    """Without the forms of unions that a validator tried on the way."""
+    loc: Sequence[Any] = error.get("loc", ())
+    if loc[:1] != ("body",) or not isinstance(body, dict | list):
+        return loc
+    found = follow({"body": body}, loc)
+    return (*found, loc[-1]) if error["type"] == "missing" else found
 
 
 def _plain(text: str) -> str:
