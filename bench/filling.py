@@ -17,7 +17,7 @@ from itertools import islice
 from typing import Any
 
 import psycopg
-from sqlalchemy import Table
+from sqlalchemy import Column, Table
 
 from vivavoce.core.assistant import Assistant, Version
 from vivavoce.core.event import Message, Speaker
@@ -220,6 +220,8 @@ def _run(world: _World, org: str, scenario: Scenario, batch_id: str | None, left
         "reason": "",
         "story": story,
         "talked_ms": 40_000 if over else 0,
+        "response_ms": "[900, 1400, 700, 2100]" if over else None,
+        "tokens": '{"some/model": [4000, 300]}' if over else None,
         "created_at": now,
         "updated_at": ended or now,
         "started_at": now + 1_000 if status != "pending" else None,
@@ -236,7 +238,7 @@ def _run(world: _World, org: str, scenario: Scenario, batch_id: str | None, left
         "attempts": 1,
         "setbacks": "[]",
     }
-    yield runs, tuple(given.get(column.name) for column in runs.columns)
+    yield runs, tuple(given.get(column.name) for column in _stored(runs))
     prefix = version.templating.prefix
     metadata = {
         f"{prefix}conversation_channel": scenario.medium.value,
@@ -278,7 +280,7 @@ def _conversation(
         "assistant_id": assistant_id,
         "extra": json.dumps(extra) if extra is not None else None,
     }
-    return conversations, tuple(given.get(column.name) for column in conversations.columns)
+    return conversations, tuple(given.get(column.name) for column in _stored(conversations))
 
 
 def _talk(world: _World, org: str) -> Iterator[_Row]:
@@ -309,11 +311,16 @@ def _talk(world: _World, org: str) -> Iterator[_Row]:
             "reason": "",
             "created_at": now,
         }
-        yield texts, tuple(given.get(column.name) for column in texts.columns)
+        yield texts, tuple(given.get(column.name) for column in _stored(texts))
+
+
+def _stored(table: Table) -> list[Column[Any]]:
+    """The columns that are written: some are worked out."""
+    return [column for column in table.columns if column.computed is None]
 
 
 def _copy(where: str, table: Table, rows: Sequence[Sequence[Any]]) -> None:
-    names = ", ".join(column.name for column in table.columns)
+    names = ", ".join(column.name for column in _stored(table))
     copying = f"COPY {table.name} ({names}) FROM STDIN"
     with psycopg.connect(where) as connection, connection.cursor() as cursor, cursor.copy(copying.encode()) as copy:
         for row in rows:
@@ -321,8 +328,8 @@ def _copy(where: str, table: Table, rows: Sequence[Sequence[Any]]) -> None:
 
 
 def _insert(path: str, table: Table, rows: Iterable[Sequence[Any]]) -> None:
-    places = ", ".join("?" for _ in table.columns)
-    names = ", ".join(f'"{column.name}"' for column in table.columns)
+    places = ", ".join("?" for _ in _stored(table))
+    names = ", ".join(f'"{column.name}"' for column in _stored(table))
     with sqlite3.connect(path) as connection:
         connection.execute("PRAGMA synchronous=OFF")
         connection.executemany(f"INSERT INTO {table.name} ({names}) VALUES ({places})", rows)

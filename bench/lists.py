@@ -28,7 +28,18 @@ from bench.filling import BIG, NOW, Made, count, fill
 from vivavoce.app import database, house
 from vivavoce.core.filter import Comparison, Field, Filter, Op, Order
 from vivavoce.core.status import Status
-from vivavoce.services import assistants, batches, conversations, messaging, runs, scenarios, talks
+from vivavoce.services import (
+    assistants,
+    batches,
+    comparing,
+    conversations,
+    history,
+    messaging,
+    overview,
+    runs,
+    scenarios,
+    talks,
+)
 from vivavoce.services.context import Context
 from vivavoce.settings import Settings
 from vivavoce.storage.conversations import TalkFilter
@@ -159,6 +170,7 @@ async def looks(ctx: Context, made: Made) -> Sequence[Look]:
         Look("suites", (lambda: scenarios.get_suites(ctx, ORG)), f"{tests}/test-suites"),
         Look("assistants", (lambda: assistants.get_all(ctx, ORG)), "/v2/ai/assistants"),
     ]
+    found += _readings(ctx, made)
     found += await _batch_lists(ctx, made)
     found += _talk_lists(ctx, made)
     return found
@@ -206,6 +218,18 @@ def _run_lists(made: Made) -> Sequence[tuple[str, RunFilter, str | None]]:
             (f"{name}, completed", RunFilter(scenario_id=test, statuses=both), f"{path}?status=completed"),
         ]
     return found
+
+
+def _readings(ctx: Context, made: Made) -> Sequence[Look]:
+    api = "/viva/v1"
+    return [
+        Look("home", (lambda: overview.home(ctx, ORG, since=NOW - 86_400_000))),
+        Look("suites with their last batch", (lambda: overview.get_suites(ctx, ORG, Window())), f"{api}/suites"),
+        Look("history of the big suite, 50", (lambda: history.of_suite(ctx, ORG, BIG)), f"{api}/suites/{BIG}/history"),
+        Look("history of a small suite, 50", (lambda: history.of_suite(ctx, ORG, made.small_suite))),
+        Look("runs with names", (lambda: overview.get_runs(ctx, ORG, RunFilter(), Window())), f"{api}/runs"),
+        Look("two batches of 1000 compared", (lambda: comparing.of_batches(ctx, ORG, made.batch_id, made.suite_run))),
+    ]
 
 
 async def _batch_lists(ctx: Context, made: Made) -> Sequence[Look]:

@@ -184,13 +184,44 @@ async def retrieve(ctx: Context, org: str, scenario_id: str | None, run_id: str)
         run = runs.get(tx, org, run_id, scenario_id)
         if run is None:
             raise NotFound("test run", run_id)
-        if run.story or run.started_at is None:
-            return run
-        transcript = conversations.get_transcript(tx, run.conversation_id)
-        story = tell(f"run {run.id}", run.started_at, retold(run.setbacks), transcript, run.verdicts)
-        return replace(run, story=story)
+        return _told(tx, run)
 
     return await ctx.database.read(work)
+
+
+def _told(tx: Tx, run: Run) -> Run:
+    if run.story or run.started_at is None:
+        return run
+    transcript = conversations.get_transcript(tx, run.conversation_id)
+    story = tell(f"run {run.id}", run.started_at, retold(run.setbacks), transcript, run.verdicts)
+    return replace(run, story=story)
+
+
+async def look(ctx: Context, org: str, run_id: str) -> Frozen:
+    """One run with its story, as ``retrieve`` tells it, and what it froze. Raises ``NotFound``."""
+
+    def work(tx: Tx) -> Frozen:
+        frozen = _frozen(tx, org, run_id)
+        return replace(frozen, run=_told(tx, frozen.run))
+
+    return await ctx.database.read(work)
+
+
+async def transcribe(ctx: Context, org: str, run_id: str) -> tuple[Frozen, Transcript]:
+    """One run with what it froze, and what was recorded of its conversation so far. Raises ``NotFound``."""
+
+    def work(tx: Tx) -> tuple[Frozen, Transcript]:
+        frozen = _frozen(tx, org, run_id)
+        return frozen, conversations.get_transcript(tx, frozen.run.conversation_id)
+
+    return await ctx.database.read(work)
+
+
+def _frozen(tx: Tx, org: str, run_id: str) -> Frozen:
+    found = runs.get_frozen(tx, run_id)
+    if found is None or found.org != org:
+        raise NotFound("test run", run_id)
+    return found
 
 
 async def get_page(ctx: Context, org: str, wanted: RunFilter, window: Window) -> Page[Run]:
@@ -208,10 +239,7 @@ async def recall(ctx: Context, org: str, run_id: str) -> Record:
     """One run with all that is known of it, whoever triggered it. Raises ``NotFound``."""
 
     def work(tx: Tx) -> Record:
-        frozen = runs.get_frozen(tx, run_id)
-        if frozen is None or frozen.org != org:
-            raise NotFound("test run", run_id)
-        return recorded(ctx, tx, org, [frozen])[0]
+        return recorded(ctx, tx, org, [_frozen(tx, org, run_id)])[0]
 
     return await ctx.database.read(work)
 

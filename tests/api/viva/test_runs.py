@@ -34,6 +34,8 @@ async def test_a_run_that_is_over(ctx: Context, client: httpx.AsyncClient) -> No
     assert answer.status_code == 200
     shown = answer.json()
     story = shown.pop("story")
+    assert shown.pop("test") == {"id": run.scenario_id, "name": "where is it"}
+    assert shown.pop("assistant") == {"id": assistant.id, "name": "clerk"}
     assert "attempt 2: the one before broke off: it was busy" in story
     assert shown == dump_run(await runs.retrieve(ctx, ORG, None, run.id))
     verdicts = shown.pop("verdicts")

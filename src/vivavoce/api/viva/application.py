@@ -9,8 +9,25 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from vivavoce import __version__
+from vivavoce.api.description import QUIET
 from vivavoce.api.gate import AWAY
-from vivavoce.api.viva import batches, events, inbox, keys, runs, schedules, webhooks, workers
+from vivavoce.api.viva import (
+    assistants,
+    batches,
+    comparisons,
+    conversations,
+    events,
+    inbox,
+    keys,
+    models,
+    overviews,
+    runs,
+    schedules,
+    suites,
+    tests,
+    webhooks,
+    workers,
+)
 from vivavoce.api.viva.errors import RESPONSES, error_body, validation_body
 from vivavoce.services.context import Context
 from vivavoce.services.errors import Broken, Busy, NotFound, Rejected
@@ -34,9 +51,11 @@ def application(context: Context) -> FastAPI:
         redoc_url=None,
         responses=RESPONSES,
         redirect_slashes=False,
+        telemetry=QUIET,
     )
     app.state.context = context
     app.include_router(inbox.router)
+    app.include_router(overviews.router)
     app.include_router(runs.router)
     app.include_router(batches.router)
     app.include_router(keys.router)
@@ -44,10 +63,17 @@ def application(context: Context) -> FastAPI:
     app.include_router(events.router)
     app.include_router(webhooks.router)
     app.include_router(workers.router)
+    app.include_router(comparisons.router)
+    app.include_router(models.router)
+    app.include_router(conversations.router)
+    app.include_router(assistants.router)
+    app.include_router(tests.router)
+    # Behind all others: a suite's name may hold a slash, so its own address is whatever no other takes.
+    app.include_router(suites.router)
 
     async def invalid(_request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
-        return JSONResponse(validation_body(error.errors()), 422)
+        return JSONResponse(validation_body(error.errors(), error.body), 422)
 
     async def unrouted(_request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)

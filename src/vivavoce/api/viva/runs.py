@@ -12,7 +12,8 @@ from vivavoce.core.run import Run
 from vivavoce.core.times import iso, maybe_iso
 from vivavoce.core.verdict import Verdict
 from vivavoce.services import cancelling, runs
-from vivavoce.storage.database import Tx
+from vivavoce.services.overview import Listed
+from vivavoce.storage.runs import Frozen
 
 router = APIRouter(tags=["runs"])
 
@@ -34,20 +35,16 @@ def _reason(body: Cancellation | None) -> str:
 @router.get("/runs/{run_id}")
 async def retrieve(ctx: Ctx, org: Org, run_id: Id) -> JSONResponse:
     """One run, whichever way it was triggered; with its story, which is told as far as the run has come."""
-    run = await runs.retrieve(ctx, org, None, run_id)
-    return JSONResponse({**dump_run(run), "story": run.story or None})
+    return JSONResponse(_dump_whole(await runs.look(ctx, org, run_id)))
 
 
 @router.post("/runs/{run_id}/cancel")
 async def cancel(ctx: Ctx, org: Org, run_id: Id, body: Cancellation | None = None) -> JSONResponse:
     """Stop a run; answers with it. One that is over stays as it is."""
 
-    def work(tx: Tx) -> Run:
-        return cancelling.cancel(ctx, tx, org, run_id, _reason(body))
-
-    run = await ctx.database.write(work)
+    await ctx.database.write(lambda tx: cancelling.cancel(ctx, tx, org, run_id, _reason(body)))
     ctx.wake()
-    return JSONResponse({**dump_run(run), "story": run.story or None})
+    return JSONResponse(_dump_whole(await runs.look(ctx, org, run_id)))
 
 
 @router.post("/batches/{batch_id}/cancel")
@@ -65,6 +62,16 @@ async def cancel_suite(ctx: Ctx, org: Org, name: Id, body: Cancellation | None =
     stopped = await cancelling.stop_suite(ctx.database, ctx, org, name, _reason(body))
     ctx.wake()
     return JSONResponse({"suite": name, "cancelled": stopped})
+
+
+def _dump_whole(frozen: Frozen) -> dict[str, Any]:
+    run, version = frozen.run, frozen.version
+    return {
+        **dump_run(run),
+        "test": {"id": run.scenario_id, "name": frozen.scenario.name},
+        "assistant": {"id": version.assistant_id, "name": version.name} if version else None,
+        "story": run.story or None,
+    }
 
 
 def dump_run(run: Run) -> dict[str, Any]:
@@ -111,3 +118,8 @@ def dump_verdict(verdict: Verdict) -> dict[str, Any]:
         "decided_by": verdict.decided_by,
         "quote": {"turn": quote.turn, "text": quote.text} if quote else None,
     }
+
+
+def dump_listed(listed: Listed) -> dict[str, Any]:
+    """A run in a list, with the name that its test had."""
+    return {**dump_run(listed.run), "test": {"id": listed.run.scenario_id, "name": listed.test}}
