@@ -4,7 +4,7 @@ import os
 import re
 import secrets
 import socket
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -21,9 +21,11 @@ from vivavoce.api.gate import Gate, Render
 from vivavoce.api.metrics import route as metrics_route
 from vivavoce.api.rates import Rates
 from vivavoce.api.retell import application as retell
+from vivavoce.api.retell import files as retell_files
 from vivavoce.api.retell import scopes as retell_scopes
 from vivavoce.api.scopes import Rule
 from vivavoce.api.telnyx import application as telnyx
+from vivavoce.api.telnyx import files as telnyx_files
 from vivavoce.api.telnyx import inbound, sample
 from vivavoce.api.telnyx import scopes as telnyx_scopes
 from vivavoce.api.telnyx.messenger import ApiMessenger
@@ -52,6 +54,7 @@ from vivavoce.services.examinations import conduct
 from vivavoce.services.figures import Standing
 from vivavoce.services.prices import Price
 from vivavoce.services.shares import shared
+from vivavoce.services.transfer import Format
 from vivavoce.services.turns import Shared, Turns
 from vivavoce.services.watching import Watcher
 from vivavoce.settings import Settings
@@ -62,9 +65,13 @@ from vivavoce.storage.seal import Seal, derived
 from vivavoce.storage.workers import Presence
 from vivavoce.telemetry.watching import Watching, watching
 from vivavoce.tools.code import open_sandbox
+from vivavoce.web import application as dashboard
 
 # The demo's sample is handed on from here, because only this module may name a vendor's room.
-__all__ = ["House", "application", "database", "house", "sample", "sources"]
+__all__ = ["FORMATS", "House", "application", "database", "house", "sample", "sources"]
+
+FORMATS: Mapping[str, Format] = {"telnyx": telnyx_files.FORMAT, "retell": retell_files.FORMAT}
+"""In which other forms tests and assistants can be taken in and given out as files."""
 
 log = structlog.get_logger(__name__)
 
@@ -349,6 +356,7 @@ def application(settings: Settings, opened: House) -> Starlette:
     texts = Route("/webhooks/messages", inbound.application(context, settings.messenger_public_key))
     accesses = settings.log_format == "json" if settings.access_log is None else settings.access_log
     watched = Middleware(Watched, telemetry=context.telemetry, accesses=accesses)
-    served = Starlette(routes=[*_health(opened), own, texts, v2, testing], middleware=[watched])
+    pages = dashboard.routes(context, settings.max_body_bytes)
+    served = Starlette(routes=[*_health(opened), own, texts, v2, *pages, testing], middleware=[watched])
     served.router.redirect_slashes = False
     return served

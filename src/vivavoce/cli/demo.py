@@ -75,7 +75,8 @@ OPENAI_API_KEY, or OPENAI_BASE_URL for a server of your own, and start `viva ser
 The record is in {data_dir}
   report.txt  every run told with times
   viva.db     the database (SQLite)
-To look at it through the API, start the server on it again, and ask for example for the first run:
+To look at it, start the server on it again, open http://127.0.0.1:8080 and log in with the key; or ask the API, for
+example for the first run:
 
   VIVA_API_KEY={key} {_viva()} serve --data-dir {data_dir}
   curl -H 'Authorization: Bearer {key}' http://127.0.0.1:8080{results[0].path}""",

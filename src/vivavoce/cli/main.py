@@ -3,7 +3,27 @@
 import typer
 
 from vivavoce import __version__
-from vivavoce.cli import cancel, connect, db, demo, documents, keys, orgs, schedules, serve, webhooks, worker, workers
+from vivavoce.cli import (
+    cancel,
+    chat,
+    connect,
+    db,
+    demo,
+    doctor,
+    documents,
+    exchange,
+    keys,
+    mcp,
+    orgs,
+    run,
+    schedules,
+    serve,
+    show,
+    watch,
+    webhooks,
+    worker,
+    workers,
+)
 
 app = typer.Typer(
     name="viva",
@@ -28,7 +48,16 @@ def root(version: bool = typer.Option(False, "--version", callback=_version, is_
 app.command("serve")(serve.serve)
 app.command("worker")(worker.worker)
 app.command("workers")(workers.workers)
+app.command("run")(run.run)
+app.command("watch")(watch.watch)
+app.command("show")(show.show)
+app.command("schema")(exchange.schema)
+app.command("export")(exchange.export)
+app.command("import")(exchange.import_)
 app.command("cancel")(cancel.cancel)
+app.command("chat")(chat.chat)
+app.command("mcp")(mcp.mcp)
+app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)
 app.command("connect")(connect.connect)
 app.add_typer(keys.app, name="keys")

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from itertools import count
 from typing import Annotated, Any
 
 import typer
@@ -40,10 +41,14 @@ def get_all(
     from vivavoce.storage.page import Window
 
     async def work(opened: Any, org_id: str) -> None:
-        for one in (await hooks.get_page(opened, org_id, Window(1, _PAGE))).items:
-            shown = dump(one)
-            line = f"{one.id}  {shown['created_at']}  {','.join(one.kinds)}  {one.url}"
-            typer.echo(json.dumps(shown) if as_json else line)
+        for number in count(1):
+            page = await hooks.get_page(opened, org_id, Window(number, _PAGE))
+            for one in page.items:
+                shown = dump(one)
+                line = f"{one.id}  {shown['created_at']}  {','.join(one.kinds)}  {one.url}"
+                typer.echo(json.dumps(shown) if as_json else line)
+            if number * _PAGE >= page.total:
+                return
 
     with_organisation(work, org, data_dir, database_url)
 

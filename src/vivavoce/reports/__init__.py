@@ -1,0 +1,1 @@
+"""What came of running suites, for people and machines: pure functions of the results (docs/reference/running.md)."""
