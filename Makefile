@@ -17,13 +17,13 @@ SAID_ALREADY := contract/test_isolation.py contract/test_npm_sdk.py contract/ret
 	contract/retell/test_openapi.py e2e/test_chaos.py e2e/test_demo.py e2e/test_limits.py e2e/test_workers.py
 PURE := core assistant examination
 COVERED := */vivavoce/core/*,*/vivavoce/assistant/*,*/vivavoce/examination/*
-PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope -rs
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder -rs
 
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 # The tests start many servers; each would compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test test-postgresql check format bench lists chaos lock clean
+.PHONY: help demo test test-postgresql check docs format bench lists chaos lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -44,13 +44,18 @@ test-postgresql: $(DEV) ## the tests of services and servers once more, on Postg
 	VIVA_TEST_SERVE=postgresql $(PYTEST) tests/services tests/contract \
 		tests/e2e $(addprefix --ignore=tests/,$(SAID_ALREADY))
 
-check: $(DEV) ## lint, format, types, import arrows, locks
+check: $(DEV) docs ## lint, format, types, import arrows, locks, documentation
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 	@! grep -nE '://|^ *-[^-]|--(index|extra|find)' requirements/*.txt || { echo 'a lock names a registry' >&2; exit 1; }
 	@! grep -nE '"resolved"|://' tests/npm/package-lock.json || { echo 'the npm lock names a registry' >&2; exit 1; }
+
+docs: $(DEV) ## the documentation as a site, in build/docs
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --nitpicky -b html -d build/doctrees docs build/docs
+	@! grep -rnE '<(script|img|iframe)[^>]* src="(https?:)?//|<link[^>]* href="(https?:)?//|(@import|url\() *.?(https?:)?//' \
+		build/docs --include='*.html' --include='*.css' || { echo 'a page fetches something from elsewhere' >&2; exit 1; }
 
 format: $(DEV) ## let ruff put the code in order
 	$(BIN)/ruff check --fix .

@@ -1,4 +1,4 @@
-"""``viva serve``: the APIs, and a worker in the same process unless others work."""
+"""``viva serve``: the dashboard and the APIs, and a worker in the same process unless others work."""
 
 import asyncio
 import socket
@@ -21,7 +21,7 @@ def serve(
     database_url: options.DatabaseUrl = None,
     works: Works = True,
 ) -> None:
-    """Start the server: the APIs and a worker that examines.
+    """Start the server: the dashboard, the APIs and a worker that examines.
 
     With PostgreSQL any number of `viva worker` processes share the work; then --no-worker leaves all of it to them.
 
@@ -29,6 +29,7 @@ def serve(
     """
     from vivavoce.cli import process
 
+    process.hurry()
     chosen = options.settings(host=host, port=port, data_dir=data_dir, database_url=database_url)
     if not works and chosen.file is not None:
         typer.echo(
