@@ -70,6 +70,12 @@ def _stop_when_told() -> asyncio.Event:
     return told
 
 
+def hurry() -> None:
+    """Have nothing collected while a thousand modules are imported: nearly all that they make stays. ``settle_memory``
+    ends it."""
+    gc.disable()
+
+
 def settle_memory() -> None:
     """Keep the process small and the collector idle.
 
@@ -79,6 +85,7 @@ def settle_memory() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
+    gc.enable()
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL("libc.so.6").mallopt(_M_ARENA_MAX, 2)
 

@@ -38,6 +38,7 @@ def worker(
     """
     from vivavoce.cli import process
 
+    process.hurry()
     chosen = options.settings(host=host, database_url=database_url, worker_concurrency=concurrency)
     if chosen.file is not None:
         typer.echo(

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import JSONResponse
-from pydantic import model_validator
+from pydantic import BeforeValidator
 
 from vivavoce.api.deps import Ctx, Org
 from vivavoce.api.shape import storable
@@ -19,10 +19,8 @@ from vivavoce.storage.page import Window
 router = APIRouter(tags=["assistants"])
 
 
-class AssistantBody(schema.Assistant, frozen=True, extra="forbid"):
-    """An assistant's document."""
-
-    _storable = model_validator(mode="before")(storable)
+AssistantBody = Annotated[schema.Assistant, BeforeValidator(storable)]
+"""An assistant's document."""
 
 
 @router.get("/assistants")

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import JSONResponse
-from pydantic import model_validator
+from pydantic import BeforeValidator
 
 from vivavoce.api.deps import Ctx, Org
 from vivavoce.api.shape import storable
@@ -19,10 +19,8 @@ router = APIRouter(tags=["suites"])
 Name = Annotated[str, Path(max_length=256)]
 
 
-class SuiteBody(schema.Suite, frozen=True, extra="forbid"):
-    """A suite's document. Files that it names are on nobody's disk here: they stand in it."""
-
-    _storable = model_validator(mode="before")(storable)
+SuiteBody = Annotated[schema.Suite, BeforeValidator(storable)]
+"""A suite's document. Files that it names are on nobody's disk here: they stand in it."""
 
 
 # A suite's name may hold a slash, which arrives decoded.

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import JSONResponse, Response
-from pydantic import model_validator
+from pydantic import BeforeValidator
 
 from vivavoce.api.deps import Ctx, Org
 from vivavoce.api.shape import storable
@@ -18,10 +18,8 @@ router = APIRouter(tags=["tests"])
 Id = Annotated[str, Path(max_length=256)]
 
 
-class TestBody(schema.OneTest, frozen=True, extra="forbid"):
-    """A test's document. It is complete: what is left out has its default."""
-
-    _storable = model_validator(mode="before")(storable)
+TestBody = Annotated[schema.OneTest, BeforeValidator(storable)]
+"""A test's document. It is complete: what is left out has its default."""
 
 
 @router.get("/tests")
