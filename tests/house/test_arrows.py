@@ -11,25 +11,27 @@ PACKAGE = Path(__file__).parents[2] / "src" / "vivavoce"
 
 # A library that is named here is known in these places only, so that it can be replaced there.
 OWNERS: dict[str, tuple[str, ...]] = {
+    "aiohappyeyeballs": ("models/post.py",),
     "aiohttp": ("outbound", "models", "cli", "api/telnyx/sample.py"),  # the demo calls a server too
     "alembic": ("storage",),
     "combustache": ("assistant/variables.py",),
     "cronsim": ("services/calendar.py",),
     "fastapi": ("api", "web", "app.py"),
     "httpx": (),
-    "httpx2": ("tools/mcp_client.py",),
-    "jinja2": ("web",),
-    "mcp": ("tools",),
+    "httpx2": ("client", "tools/mcp_client.py"),
+    "jinja2": ("reports/page.py", "web"),
+    "mcp": ("tools", "agents"),
     "opentelemetry": ("telemetry",),
     "prometheus_client": ("telemetry",),
     "psycopg": ("storage", "engine"),
     "pydantic_ai": ("models",),
-    "pydantic_settings": ("settings.py", "cli"),
+    "pydantic_settings": ("settings.py", "cli", "running/embedded.py"),
     "rich": ("cli",),
     "sqlalchemy": ("storage", "engine"),
     "starlette": ("api", "web", "app.py"),
     "typer": ("cli",),
-    "uvicorn": ("cli", "app.py"),
+    "yaml": ("files",),
+    "uvicorn": ("cli", "running/embedded.py", "app.py"),
 }
 # Pure rooms know the standard library, our own rooms and what is named here.
 PURE: dict[str, frozenset[str]] = {

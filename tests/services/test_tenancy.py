@@ -203,7 +203,9 @@ LOOKS: dict[str, Look] = {
     "playground.everybody": lambda ctx, org, of: playground.everybody(ctx, org, of.agent.id),
     "runs.trigger": within(lambda ctx, tx, org, of: runs.trigger(ctx, tx, org, of.scenario.id, None)),
     "runs.retrieve": lambda ctx, org, of: runs.retrieve(ctx, org, of.scenario.id, of.run.id),
+    "runs.look": lambda ctx, org, of: runs.look(ctx, org, of.run.id),
     "runs.recall": lambda ctx, org, of: runs.recall(ctx, org, of.run.id),
+    "runs.transcribe": lambda ctx, org, of: runs.transcribe(ctx, org, of.run.id),
     "scenarios.retrieve": lambda ctx, org, of: scenarios.retrieve(ctx, org, of.scenario.id),
     "scenarios.update": lambda ctx, org, of: scenarios.update(ctx, org, of.scenario.id, renamed),
     "scenarios.changed": within(
@@ -390,7 +392,7 @@ async def test_a_test_of_an_engine_of_others_reaches_nobody(ctx: Context, by: st
     assert frozen is not None
     assert frozen.cast is None
     with pytest.raises(lines.Unreachable):
-        await lines.channel(ctx, frozen, Lease(run.id, "token"))
+        await lines.channel(ctx, frozen, Lease(run.id, "token"), None)
     [record] = await ctx.database.read(lambda tx: runs.recorded(ctx, tx, OTHER, [frozen]))
     assert record.target is None
     assert (await scenarios.get_slice(ctx, ORG, ours.prompts.id, SPAN)).items[0].scenario == ours.scenario

@@ -38,10 +38,11 @@ async def retrieve(ctx: Context, org: str, assistant_id: str, appointment_id: st
 
 
 async def get_page(ctx: Context, org: str, wanted: AppointmentFilter, window: Window) -> Page[Appointment]:
-    """A page of an assistant's appointments, newest first. Raises ``NotFound`` for an unknown assistant."""
+    """A page of appointments, newest first. Raises ``NotFound`` for an unknown assistant."""
 
     def work(tx: Tx) -> Page[Appointment]:
-        _known(tx, org, wanted.assistant_id)
+        if wanted.assistant_id is not None:
+            _known(tx, org, wanted.assistant_id)
         return appointments.get_page(tx, org, wanted, window)
 
     return await ctx.database.read(work)

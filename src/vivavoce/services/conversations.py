@@ -11,9 +11,10 @@ from vivavoce.core.transcript import Transcript
 from vivavoce.services.context import Context
 from vivavoce.services.errors import Busy, NotFound, Rejected
 from vivavoce.services.variables import is_noted
-from vivavoce.storage import conversations, runs, texts
+from vivavoce.storage import conversations, runs, talk_pages, texts
 from vivavoce.storage.conversations import TurnTaken
 from vivavoce.storage.database import Tx
+from vivavoce.storage.talk_pages import Place, Stretch
 
 MOST = 1000
 """The most conversations one list answers with; it has no pages."""
@@ -47,6 +48,14 @@ async def retrieve(ctx: Context, org: str, conversation_id: str) -> Conversation
 async def get_filtered(ctx: Context, org: str, wanted: Filter) -> tuple[Conversation, ...]:
     """The conversations that match, at most ``MOST``."""
     return await ctx.database.read(lambda tx: conversations.get_filtered(tx, org, wanted, MOST))
+
+
+async def look_back(
+    ctx: Context, org: str, wanted: Filter, most: int, behind: Place | None = None, reach: int = talk_pages.REACH
+) -> Stretch:
+    """Conversations that match, newest first, from that place on: at most so many, of at most ``reach`` that are looked
+    through."""
+    return await ctx.database.read(lambda tx: talk_pages.look_back(tx, org, wanted, most, behind, reach))
 
 
 async def get_transcript(ctx: Context, org: str, conversation_id: str) -> Transcript:

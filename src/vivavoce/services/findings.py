@@ -10,7 +10,7 @@ import structlog
 from vivavoce.assistant.variables import render
 from vivavoce.core.assistant import Form, Version
 from vivavoce.core.conversation import Conversation
-from vivavoce.core.event import ToolReturned
+from vivavoce.core.event import Millis, ToolReturned
 from vivavoce.core.filter import Field, Filter
 from vivavoce.core.insight import FINAL, Finding, FindingStatus, Found, Insight, InsightGroup, Tally, schema_of, tally
 from vivavoce.core.model import Model, ModelFailure, Trouble
@@ -108,6 +108,13 @@ async def get_page(ctx: Context, org: str, conversation_id: str, window: Window)
         return findings.get_page(tx, org, conversation_id, window)
 
     return await ctx.database.read(work)
+
+
+async def get_newest(
+    ctx: Context, org: str, most: int, behind: tuple[Millis, str] | None = None
+) -> tuple[Finding, ...]:
+    """At most so many findings of all conversations, newest first; ``behind`` the one with this time and id."""
+    return await ctx.database.read(lambda tx: findings.get_newest(tx, org, most, behind))
 
 
 async def get_tally(

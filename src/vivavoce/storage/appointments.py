@@ -20,7 +20,7 @@ _codec: Codec[Appointment] = Codec(Appointment)
 class AppointmentFilter:
     """``first`` and ``last`` bound the time at which it is due, both included. None matches everything."""
 
-    assistant_id: str
+    assistant_id: str | None = None
     medium: Medium | None = None
     first: Millis | None = None
     last: Millis | None = None
@@ -59,11 +59,9 @@ def get(tx: Tx, org: str, appointment_id: str, *, lock: bool = False) -> Appoint
 
 
 def get_page(tx: Tx, org: str, wanted: AppointmentFilter, window: Window) -> Page[Appointment]:
-    """A page of an assistant's appointments, newest first."""
-    where: list[ColumnElement[bool]] = [
-        appointments.c.org == org,
-        appointments.c.assistant_id == wanted.assistant_id,
-    ]
+    """A page of appointments, newest first."""
+    where: list[ColumnElement[bool]] = [appointments.c.org == org]
+    where += [appointments.c.assistant_id == wanted.assistant_id] if wanted.assistant_id is not None else []
     where += [appointments.c.medium == wanted.medium.value] if wanted.medium is not None else []
     where += [appointments.c.due_at >= wanted.first] if wanted.first is not None else []
     where += [appointments.c.due_at <= wanted.last] if wanted.last is not None else []

@@ -4,8 +4,9 @@ import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, delete, insert, select, update
+from sqlalchemy import ColumnElement, Row, delete, insert, or_, select, update
 
+from vivavoce.core.event import Millis
 from vivavoce.core.filter import AnyOf, Comparison, Filter, Op
 from vivavoce.core.insight import Finding, FindingStatus, Found
 from vivavoce.storage.database import Tx
@@ -75,6 +76,19 @@ def get_page(tx: Tx, org: str, conversation_id: str, window: Window) -> Page[Fin
     rows, total = fetch_page(tx, findings, where, window, [findings.c.created_at.desc(), findings.c.id.desc()])
     results = _results(tx, [row.id for row in rows])
     return Page(tuple(_finding(row, results) for row in rows), total, window)
+
+
+def get_newest(tx: Tx, org: str, most: int, behind: tuple[Millis, str] | None = None) -> tuple[Finding, ...]:
+    """At most so many findings of all conversations with their results, newest first; ``behind`` the one with this
+    time and id."""
+    where: list[ColumnElement[bool]] = [findings.c.org == org]
+    if behind is not None:
+        at, id_ = behind
+        where += [findings.c.created_at <= at, or_(findings.c.created_at < at, findings.c.id < id_)]
+    query = select(findings).where(*where).order_by(findings.c.created_at.desc(), findings.c.id.desc()).limit(most)
+    rows = tx.execute(query).all()
+    results = _results(tx, [row.id for row in rows])
+    return tuple(_finding(row, results) for row in rows)
 
 
 def get_results(

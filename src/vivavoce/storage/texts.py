@@ -21,11 +21,13 @@ class AlreadyKept(Exception):
 
 @dataclass(frozen=True, slots=True)
 class TextFilter:
-    """``number`` is that of either side. None matches everything."""
+    """``number`` is that of either side, ``pair`` that of the assistant and that of the other side. None matches
+    everything."""
 
     number: str | None = None
     direction: Direction | None = None
     conversation_id: str | None = None
+    pair: tuple[str, str] | None = None
 
 
 def _text(row: Row[Any]) -> Text:
@@ -89,6 +91,8 @@ def get_page(tx: Tx, org: str, wanted: TextFilter, window: Window) -> Page[Text]
         where.append(texts.c.direction == wanted.direction.value)
     if wanted.conversation_id is not None:
         where.append(texts.c.conversation_id == wanted.conversation_id)
+    if wanted.pair is not None:
+        where += _between(org, *wanted.pair)
     rows, total = fetch_page(tx, texts, where, window, [texts.c.id.desc()])
     return Page(tuple(_text(row) for row in rows), total, window)
 
