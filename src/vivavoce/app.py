@@ -126,11 +126,12 @@ async def house(
             __version__, presence.id, metrics=metrics, detailed=detailed, endpoint=settings.otlp_endpoint
         )
         watched = stack.enter_context(observed)
-        key = _secret_key(settings)
         if settings.file is not None:
             # The key's file is in the one, the runs are in the other.
             for directory in {settings.data_dir.resolve(), settings.file.resolve().parent}:
                 stack.enter_context(held(directory))
+        # Behind the lock: of two that start in one empty directory, one would seal with a key that the other replaces.
+        key = _secret_key(settings)
         opened = await stack.enter_async_context(database(settings))
         if (found := await revisions(opened)).newer:
             log.warning("the database is of a newer release, and is left as it is", revision=found.database)

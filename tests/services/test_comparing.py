@@ -180,6 +180,19 @@ def test_numbers_and_flags_are_different_things() -> None:
 # --- kept ones ------------------------------------------------------------------------------------------------------
 
 
+async def test_criteria_of_one_name_are_told_apart(ctx: Context) -> None:
+    assistant = await an_assistant(ctx)
+    wants = [("x", 'says "number"'), ("x", 'says "number"')]
+    good = await conducted(ctx, await a_run(ctx, target=assistant.id, criteria=tuple(Criterion(*one) for one in wants)))
+    wants[0] = ("x", 'says "never"')
+    bad = await conducted(ctx, await a_run(ctx, target=assistant.id, criteria=tuple(Criterion(*one) for one in wants)))
+    found = await comparing.of_runs(ctx, ORG, good.id, bad.id)
+    assert [(one.kind, one.criterion) for one in found.changes] == [(Kind.BROKE, "x")]
+    assert found.same == 1
+    back = await comparing.of_runs(ctx, ORG, bad.id, good.id)
+    assert [(one.kind, one.criterion) for one in back.changes] == [(Kind.FIXED, "x")]
+
+
 async def test_two_runs(ctx: Context) -> None:
     assistant = await an_assistant(ctx)
     good = await conducted(ctx, await a_run(ctx, target=assistant.id))

@@ -115,6 +115,7 @@ the same transaction or an earlier one: a thing never moves to another."""
 NOBODYS = {
     "sessions.end",
     "sessions.find",
+    "sessions.is_open",
     "sessions.touch",  # a session is what tells whose a person's request is
     "beginnings.get_many",  # a worker's, of runs that it holds the leases of
     "hooks.get_hooked",  # of the organisations of such runs

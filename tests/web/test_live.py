@@ -17,7 +17,7 @@ from vivavoce.core.run import Run
 from vivavoce.core.status import Status
 from vivavoce.core.transcript import Transcript
 from vivavoce.core.verdict import Decision, Outcome, Quote, Verdict
-from vivavoce.services import scenarios, watching
+from vivavoce.services import scenarios, sessions, watching
 from vivavoce.services.context import Context
 from vivavoce.services.news import END
 from vivavoce.storage.journal import Entry, Lease, decided, running, settled
@@ -157,6 +157,19 @@ async def test_a_run_that_is_over_is_shown_once(ctx: Context, person: Person) ->
     assert looker.body.endswith("event: over\ndata: \n\n")
 
 
+async def test_who_has_logged_out_is_shown_nothing_more(ctx: Context, person: Person) -> None:
+    run = await ran(ctx, await a_test(ctx), RUNNING, ())
+    async with looking(ctx, person, f"/ui/runs/{run.id}/live") as looker:
+        await looker.until("Nothing was said yet")
+        many = len(looker.parts)
+        assert (await person.post("/ui/logout")).there == "/login"
+        await ctx.database.write(lambda tx: set_row(tx, run.id, reason="a secret", updated_at=NOW + 1))
+        ctx.watcher.wake()
+        await looker.end()
+    assert len(looker.parts) == many
+    assert looker.body.endswith("event: over\ndata: \n\n")
+
+
 async def test_a_run_that_is_deleted_meanwhile_ends_the_stream(ctx: Context, person: Person) -> None:
     test = await a_test(ctx)
     run = await ran(ctx, test, RUNNING, ())
@@ -244,13 +257,14 @@ async def test_a_browser_that_takes_nothing_is_let_go(
                 await asyncio.Event().wait()
 
     looker = Stuck()
-    stream = watching.Stream(ORG, "k", run_id=run.id)
+    session = await sessions.find(ctx, person.http.cookies[COOKIE])
+    assert session is not None
 
     async def shown() -> str:
         return "part"
 
-    with pytest.raises(TimeoutError):
-        await live.answer(ctx, stream, shown, 0.0)({"type": "http"}, looker.receive, looker.send)
+    stuck = live.answer(ctx, session, shown, 0.0, run_id=run.id)
+    await stuck({"type": "http"}, looker.receive, looker.send)
     assert looker.parts == ["part"]
     assert not ctx.watcher._streams
     assert END not in looker.body

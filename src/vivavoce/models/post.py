@@ -282,7 +282,7 @@ class Poster:
             raise Slow(connected=False) from None
         except ssl.SSLError as failure:
             raise NotSecure(str(failure)) from None
-        except OSError as failure:
+        except (OSError, UnicodeError) as failure:  # the latter for what cannot be the name of a host
             raise NoConnection(str(failure)) from None
         return connection
 

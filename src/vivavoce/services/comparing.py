@@ -1,6 +1,7 @@
 """Two runs, two batches or two versions beside each other: what changed, the worst first."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -251,19 +252,27 @@ def kind_of(left: Held | None, right: Held | None) -> Kind | None:
     return Kind.CHANGED
 
 
+def _told_apart(names: Sequence[str]) -> Iterator[str]:
+    """The names, with a number behind one that stood there before."""
+    seen = Counter[str]()
+    for name in names:
+        seen[name] += 1
+        yield name if seen[name] == 1 else f"{name} ({seen[name]})"
+
+
 def held(runs: Sequence[Result]) -> Mapping[str, Held]:
     """How each criterion of these runs of one test came out, by its name. What a run left undecided, because it broke
     off, is inconclusive."""
     found: dict[str, Held] = {}
     for run in runs:
         counted = run.status.final and not run.cancelled
-        decided = {one.criterion: one for one in run.verdicts}
-        for name in dict.fromkeys((*run.criteria, *decided)):
+        # Verdicts answer criteria by position: two can have one name.
+        verdicts = (*run.verdicts, *[None] * len(run.criteria))
+        for name, verdict in zip(_told_apart(run.criteria), verdicts, strict=False):
             before = found.get(name, Held())
             if not counted:
                 found[name] = before
                 continue
-            verdict = decided.get(name)
             met = verdict is not None and verdict.decision is Decision.MET
             unmet = verdict is not None and verdict.decision is Decision.UNMET
             told = verdict.reason if verdict is not None else run.reason

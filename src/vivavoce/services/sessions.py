@@ -41,6 +41,12 @@ async def find(ctx: Context, token: str) -> Session | None:
     return found
 
 
+async def is_open(ctx: Context, session: Session) -> bool:
+    """Whether it still lasts: for whoever goes on showing something. To look on does not make it last longer."""
+    now = ctx.clock.now()
+    return await ctx.database.read(lambda tx: sessions.is_open(tx, session.id, now, now - IDLE_MS))
+
+
 async def end(ctx: Context, session: Session) -> None:
     """Log out."""
     await ctx.database.write(lambda tx: sessions.end(tx, session.id))

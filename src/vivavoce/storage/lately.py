@@ -23,7 +23,7 @@ def newest_batches(tx: Tx, org: str, most: int, below: str | None = None) -> tup
     """The newest batches that have a run, at most so many; only those with ids below the one that is given."""
     # From one batch to the next in the index: there are far fewer of them than runs. Their ids are made in the order
     # of time.
-    newest = select(func.max(runs.c.batch_id)).where(runs.c.org == org)
+    newest = select(func.max(runs.c.batch_id)).where(runs.c.org == org, runs.c.batch_id.is_not(None))
     begin = newest if below is None else newest.where(runs.c.batch_id < below)
     found = select(begin.scalar_subquery().label("id"), literal(1).label("place")).cte("found", recursive=True)
     follows = newest.where(runs.c.batch_id < found.c.id).scalar_subquery()

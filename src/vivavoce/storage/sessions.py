@@ -65,6 +65,21 @@ def find(tx: Tx, token: str, now: Millis, idle_since: Millis) -> Session | None:
     )
 
 
+def is_open(tx: Tx, session_id: str, now: Millis, idle_since: Millis) -> bool:
+    """Whether it still is one that ``find`` would find."""
+    query = (
+        select(sessions.c.id)
+        .join(keys, keys.c.id == sessions.c.key_id)
+        .where(
+            sessions.c.id == session_id,
+            sessions.c.expires_at > now,
+            sessions.c.used_at > idle_since,
+            keys.c.revoked_at.is_(None),
+        )
+    )
+    return tx.execute(query).first() is not None
+
+
 def touch(tx: Tx, session_id: str, now: Millis) -> None:
     """Somebody uses it."""
     tx.execute(update(sessions).where(sessions.c.id == session_id).values(used_at=now))

@@ -297,6 +297,8 @@ runs = Table(
     Column("response_ms", json),
     # What its models cost, by their names: tokens of questions, and of answers; null as long.
     Column("tokens", json),
+    # From one batch of an organisation to the next.
+    Index("ix_runs_batches", "org", "batch_id", "id", **only("batch_id IS NOT NULL")),
     Index(None, "org", "status", "id"),
     # Not by organisation first: whoever deletes a scenario looks for its runs without.
     Index(None, "scenario_id", "org", "status", "id"),

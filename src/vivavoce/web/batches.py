@@ -8,7 +8,6 @@ from starlette.routing import Route
 
 from vivavoce.services import cancelling, lately, watching
 from vivavoce.services.context import Context
-from vivavoce.services.watching import Stream
 from vivavoce.web import asked, live
 from vivavoce.web.pages import Pages, address, part
 from vivavoce.web.visitor import visitor
@@ -37,7 +36,7 @@ def routes(ctx: Context, pages: Pages) -> list[Route]:
         async def shown() -> str:
             return pages.text(request, "batch_body.html", **await _told(request))
 
-        return live.answer(ctx, Stream(who.org, who.session.key_id, batch_id=batch_id), shown, PAUSE_S)
+        return live.answer(ctx, who.session, shown, PAUSE_S, batch_id=batch_id)
 
     async def cancel(request: Request) -> Response:
         batch_id = request.path_params["batch_id"]

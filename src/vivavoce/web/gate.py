@@ -4,14 +4,13 @@ Every request that is not a plain reading one is refused unless it comes from th
 comes from (Fetch Metadata, Origin), and each form carries a token that belongs to the session.
 """
 
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, quote, urlsplit
 
 import structlog
 from starlette.datastructures import Headers, ImmutableMultiDict, MutableHeaders
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -48,7 +47,7 @@ HEADERS: Mapping[str, str] = {
     "cross-origin-opener-policy": "same-origin",
 }
 _READING = {"GET", "HEAD"}
-_MOST_FIELDS = 2_000
+_MOST_FIELDS = 20_000
 STATIC = "/ui/static/"
 FOREVER = "public, max-age=31536000, immutable"
 OPEN = ("/login", STATIC)
@@ -96,6 +95,8 @@ class Gate:
                 await self._app(scope, receive, sending)
             else:
                 await answer(scope, receive, sending)
+        except ClientDisconnect:
+            return  # there is nobody to answer
         except DatabaseAway as failure:
             log.warning("the database is away", reason=str(failure.orig))
             if not started:
@@ -152,8 +153,10 @@ class Gate:
                 return Refusal(413, "Too much", f"A form may hold {self._max_body} bytes.")
         try:
             fields = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS)
-        except ValueError:
+        except UnicodeDecodeError:
             return Refusal(400, "Not a form", "What was sent cannot be read as a form.")
+        except ValueError:
+            return Refusal(413, "Too much", f"A form may have {_MOST_FIELDS} fields.")
         # Browsers end the lines of a text with both characters; everywhere else one is enough.
         clean = [(name, value.replace("\r\n", "\n")) for name, value in fields]
         if any("\x00" in name + value for name, value in clean):
@@ -176,10 +179,16 @@ def _foreign(headers: Headers, host: str) -> Refusal | None:
     """Whether another site's page sent it."""
     said = headers.get("sec-fetch-site")
     origin = headers.get("origin")
-    foreign = said not in (None, "same-origin") or (
-        said is None and origin is not None and not secrets.compare_digest(urlsplit(origin).netloc, host)
-    )
+    foreign = said not in (None, "same-origin") or (said is None and origin is not None and _host(origin) != host)
     return Refusal(403, "From another site", "Only this server's own pages may send this.") if foreign else None
+
+
+def _host(origin: str) -> str | None:
+    """The host and port of an origin; None where it is none."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None
 
 
 def form(request: Request) -> Form:

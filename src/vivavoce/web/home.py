@@ -8,7 +8,6 @@ from starlette.routing import Route
 
 from vivavoce.services import lately, overview
 from vivavoce.services.context import Context
-from vivavoce.services.watching import Stream
 from vivavoce.storage.page import Window
 from vivavoce.web import live
 from vivavoce.web.pages import Pages
@@ -33,7 +32,7 @@ def routes(ctx: Context, pages: Pages) -> list[Route]:
         async def shown() -> str:
             return pages.text(request, "home_body.html", **await _told(request))
 
-        return live.answer(ctx, Stream(who.org, who.session.key_id), shown, PAUSE_S, at_once=True)
+        return live.answer(ctx, who.session, shown, PAUSE_S, at_once=True)
 
     async def _told(request: Request) -> dict[str, Any]:
         org = visitor(request).org

@@ -24,11 +24,11 @@ def routes(ctx: Context, pages: Pages) -> list[Route]:
 
     async def begin(request: Request) -> Response:
         given = form(request)
-        there = given.get("next", "")
+        there = _inside(given.get("next", ""))
         made = await sessions.begin(ctx, given.get("key", "").strip(), secrets.token_urlsafe)
         if made is None:
             return pages.render(request, "login.html", 401, wrong=True, there=there)
-        answer = RedirectResponse(_inside(there), 303)
+        answer = RedirectResponse(there, 303)
         token, _ = made
         answer.set_cookie(
             COOKIE,
@@ -65,6 +65,9 @@ def routes(ctx: Context, pages: Pages) -> list[Route]:
 
 def _inside(there: str) -> str:
     """A path on this server: never a way out of it."""
-    parts = urlsplit(there)
+    try:
+        parts = urlsplit(there)
+    except ValueError:
+        return "/"
     outside = parts.scheme or parts.netloc or not there.startswith("/") or there.startswith(("//", "/\\"))
     return "/" if outside or not there.isprintable() else there

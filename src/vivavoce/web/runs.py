@@ -11,7 +11,6 @@ from vivavoce.core.verdict import Fault
 from vivavoce.services import cancelling, overview, records, runs, scenarios, watching
 from vivavoce.services.context import Context
 from vivavoce.services.records import Record
-from vivavoce.services.watching import Stream
 from vivavoce.storage.database import Tx
 from vivavoce.storage.runs import RunFilter
 from vivavoce.web import asked, live
@@ -61,7 +60,7 @@ def routes(ctx: Context, pages: Pages) -> list[Route]:
         async def shown() -> str:
             return pages.text(request, "run_body.html", **_told(await _record(request)))
 
-        return live.answer(ctx, Stream(who.org, who.session.key_id, run_id=run_id), shown, PAUSE_S)
+        return live.answer(ctx, who.session, shown, PAUSE_S, run_id=run_id)
 
     async def again(request: Request) -> Response:
         org = visitor(request).org

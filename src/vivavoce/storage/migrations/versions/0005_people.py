@@ -27,9 +27,14 @@ def upgrade() -> None:
     op.add_column("runs", sa.Column("tokens", json, nullable=True))
     op.create_index(op.f("ix_appointments_org_id"), "appointments", ["org", "id"])
     op.create_index(op.f("ix_duties_kind_due_at_id"), "duties", ["kind", "due_at", "id"])
+    given = sa.text("batch_id IS NOT NULL")
+    op.create_index(
+        "ix_runs_batches", "runs", ["org", "batch_id", "id"], sqlite_where=given, postgresql_where=given
+    )
 
 
 def downgrade() -> None:
+    op.drop_index("ix_runs_batches", "runs")
     op.drop_index(op.f("ix_duties_kind_due_at_id"), "duties")
     op.drop_index(op.f("ix_appointments_org_id"), "appointments")
     op.drop_table("sessions")
