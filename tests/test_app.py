@@ -172,7 +172,7 @@ async def test_an_empty_secret_key_is_none(tmp_path: Path) -> None:
     with pytest.raises(Rejected, match="is empty"):
         async with house(Settings(data_dir=tmp_path)):
             raise AssertionError("it started")
-    assert [path.name for path in tmp_path.iterdir()] == ["lock", "secret.key"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["lock", "secret.key"]
 
 
 async def test_whoever_watches_is_sent_away_when_the_house_rests(tmp_path: Path) -> None:
