@@ -13,6 +13,7 @@ RUN := $(VENV)/.run
 DEV := $(VENV)/.dev
 # Releases of SDKs that cannot be installed beside newer ones.
 OLDER := $(VENV)/older
+AGAIN := tests/contract/retell/test_older_sdk.py
 SAID_ALREADY := contract/test_isolation.py contract/test_npm_sdk.py contract/retell/test_older_sdk.py \
 	contract/retell/test_openapi.py e2e/test_chaos.py e2e/test_demo.py e2e/test_limits.py e2e/test_workers.py
 PURE := core assistant examination
@@ -23,7 +24,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 # The tests start many servers; each would compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test test-postgresql check docs format bench lists chaos lock clean
+.PHONY: help demo test test-older test-postgresql check docs format bench lists chaos lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -36,13 +37,16 @@ demo: $(RUN) ## everything in one go: a sample assistant, its suite, the verdict
 test: $(DEV) ## every test, with core, assistant and examination covered to the last branch by their own tests
 	$(PYTEST) --cov --cov-report= $(addprefix tests/,$(PURE))
 	$(BIN)/coverage report --include='$(COVERED)' --show-missing --skip-covered --fail-under=100
-	$(PYTEST) $(addprefix --ignore=tests/,$(PURE)) $(ARGS)
+	$(PYTEST) $(addprefix --ignore=tests/,$(PURE)) --ignore=$(AGAIN) $(ARGS)
 
 # Storage and engine run on both above; services, and what starts servers, on SQLite above and once more here. Left out
 # is what `test` has on PostgreSQL already, and what says the same of another client or takes long to say it again.
 test-postgresql: $(DEV) ## the tests of services and servers once more, on PostgreSQL
 	VIVA_TEST_SERVE=postgresql $(PYTEST) tests/services tests/contract \
 		tests/e2e $(addprefix --ignore=tests/,$(SAID_ALREADY))
+
+test-older: $(DEV) ## what an SDK can do once more, with an older release of it
+	$(PYTEST) $(AGAIN)
 
 check: $(DEV) docs ## lint, format, types, import arrows, locks, documentation
 	$(BIN)/ruff check .

@@ -11,6 +11,7 @@ LONG = (
     "contract/retell/test_older_sdk.py",
     "contract/test_npm_sdk.py",
     "contract/retell/test_openapi.py",
+    "browser/",
     "e2e/",
     "web/",
 )

@@ -3,48 +3,25 @@
 import asyncio
 import os
 import shutil
-import subprocess
 import sys
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
 from telnyx import Telnyx
 from tests.contract.test_readme import program
 from tests.support.mcp_server import serving_mcp
+from tests.support.npm import install, run
 from tests.support.providers import KEY as PROVIDER_KEY
 from tests.support.server import MAIN, Server, environment
-
-PROJECT = Path(__file__).parents[1] / "npm"
-INSTALLED = PROJECT / "node_modules" / ".package-lock.json"
-LOCK = PROJECT / "package-lock.json"
 
 
 @pytest.fixture
 def node() -> str:
     """The path of node, with the locked SDK installed beside the pages."""
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if not node or not npm:
+    node = shutil.which("node")
+    if not node or not install():
         pytest.skip("npm is not installed, so the JavaScript SDK cannot be tried")
-    if not INSTALLED.exists() or INSTALLED.stat().st_mtime < LOCK.stat().st_mtime:
-        run([npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"], dict(os.environ))
     return node
-
-
-def run(command: list[str], environment: dict[str, str]) -> str:
-    """The output of a command that must succeed."""
-    done = subprocess.run(
-        command,
-        cwd=PROJECT,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, f"{' '.join(command)}:\n{done.stdout}"
-    return done.stdout
 
 
 def test_the_javascript_sdk_works_unmodified(node: str, live_server: Server) -> None:

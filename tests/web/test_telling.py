@@ -2,9 +2,11 @@
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.pages import EVIL, check, read
+from tests.support.store import a_run, a_scenario
 
 from vivavoce.core.event import (
     Ending,
@@ -21,7 +23,7 @@ from vivavoce.core.event import (
 from vivavoce.core.transcript import Transcript
 from vivavoce.core.verdict import Quote
 from vivavoce.web.pages import Pages
-from vivavoce.web.telling import ENDINGS, answer, marked, pretty, reason, told
+from vivavoce.web.telling import ENDINGS, answer, because, marked, pretty, reason, told, why
 
 CALLER, ASSISTANT = Speaker.CALLER, Speaker.ASSISTANT
 
@@ -155,3 +157,37 @@ def test_answers_and_json_are_read_as_they_come() -> None:
     assert pretty('{"a":1}') == '{\n  "a": 1\n}'
     assert pretty("not json") == "not json"
     assert pretty("12") == "12"
+
+
+def test_what_a_tool_returned_is_laid_out_where_the_quote_stands_in_that_too() -> None:
+    def result(quote: str) -> str:
+        events = (
+            ToolCalled(ToolCall("c", "look", {}), 0),
+            ToolReturned("c", "look", '{"day":"Friday","at":[1]}', True, 0),
+        )
+        root = read(shown(Transcript(events), Quote(1, quote)))
+        assert [one.text for one in root.all("mark")] == [quote]
+        return "".join(root.all("pre")[-1].words)
+
+    assert '\n  "day": "' in result("Friday")
+    assert result('"day":"Friday"') == '{"day":"Friday","at":[1]}'
+
+
+@pytest.mark.parametrize(
+    ("ending", "written", "words", "rest"),
+    [
+        (None, "the queue was closed", "the queue was closed", "the queue was closed"),
+        (Ending.GOODBYE, "unmet: kind", "unmet: kind", "unmet: kind"),
+        (Ending.SILENCE, "the conversation ended by silence", "The assistant did not answer.", ""),
+        (
+            Ending.INFRASTRUCTURE_FAULT,
+            "the conversation ended by infrastructure_fault: HTTP 529",
+            "Something that the conversation needs was away: HTTP 529",
+            "HTTP 529",
+        ),
+    ],
+)
+def test_why_a_run_came_out_as_it_did(ending: Ending | None, written: str, words: str, rest: str) -> None:
+    run = a_run(a_scenario(), ending=ending, reason=written)
+    assert why(run) == words
+    assert because(run) == rest

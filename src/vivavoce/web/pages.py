@@ -15,7 +15,7 @@ from starlette.responses import HTMLResponse
 
 from vivavoce import __version__
 from vivavoce.core.event import Millis
-from vivavoce.web.telling import answer, ending, pretty, reason, told, why
+from vivavoce.web.telling import answer, because, ending, pretty, reason, told, why
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
@@ -109,7 +109,7 @@ def _environment() -> Environment:
     }
     shared: dict[str, Any] = made.globals  # pyright: ignore[reportAssignmentType]  # theirs are some of all
     shared.update(version=__version__, asset=_asset, places=PLACES, address=address)
-    shared.update(tell=told, pretty=pretty, ending=ending, answer_of=answer, reason=reason, why=why)
+    shared.update(tell=told, pretty=pretty, ending=ending, answer_of=answer, reason=reason, why=why, because=because)
     return made
 
 

@@ -165,8 +165,13 @@ def reason(left: Left) -> str:
 
 def why(run: Run) -> str:
     """Why a run came out as it did. How a conversation broke off is told in words."""
-    broke_off = f"the conversation ended by {run.ending.value}" if run.ending else ""
-    if run.ending is None or not run.reason.startswith(broke_off):
+    rest = because(run)
+    if run.ending is None or rest == run.reason:
         return run.reason
-    rest = run.reason.removeprefix(broke_off).removeprefix(": ")
     return f"{ENDINGS[run.ending].removesuffix('.')}: {rest}" if rest else ENDINGS[run.ending]
+
+
+def because(run: Run) -> str:
+    """The same where it is told already how the conversation broke off."""
+    known = f"the conversation ended by {run.ending.value}" if run.ending else ""
+    return run.reason.removeprefix(known).removeprefix(": ") if known else run.reason
