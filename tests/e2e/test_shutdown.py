@@ -223,7 +223,7 @@ def test_health_needs_no_key(server: Server, path: str, word: str) -> None:
 
 
 def test_what_is_not_there_is_not_found(server: Server) -> None:
-    for path in ("/", "/v2", "/nothing"):
+    for path in ("/v2", "/nothing"):
         assert status(f"{server.url}{path}") == 401
         assert status(f"{server.url}{path}", server.key) == 404
 

@@ -133,7 +133,7 @@ def test_wrong_methods(world: World, route: Route) -> None:
         assert set(answer.headers["allow"].split(", ")) <= known
 
 
-@pytest.mark.parametrize("path", ["/", "/nothing", "/get-agent", "/get-agent/", "/v2/list-nothing", "/v3", "/docs"])
+@pytest.mark.parametrize("path", ["/nothing", "/get-agent", "/get-agent/", "/v2/list-nothing", "/v3", "/docs"])
 def test_unknown_paths(world: World, path: str) -> None:
     is_error(send(world.server, "GET", path), 404)
 
