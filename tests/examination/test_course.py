@@ -171,6 +171,34 @@ def test_only_the_last_messages_make_a_loop() -> None:
     assert stopped(*[desk("Always the same.")] * 3, desk("Other.")) is None
 
 
+@pytest.mark.parametrize("answers", [["It is on its way."] * 4, [f"Answer {number}." for number in range(4)]])
+def test_a_script_is_no_loop_and_neither_are_the_answers_to_it(answers: list[str]) -> None:
+    lines = ("Where is my parcel?",) * 4
+    events = [each for answer in answers for each in (caller(lines[0]), desk(answer))]
+    for many in range(len(events) + 1):
+        assert stop(Transcript(tuple(events[:many])), LIMITS, lines=lines) is None
+    assert stop(Transcript(tuple(events)), LIMITS) is not None
+
+
+def test_what_is_said_freely_before_and_behind_a_script_can_be_a_loop() -> None:
+    again = caller("Where is my parcel?")
+    lines = (None, again.text)
+    round_ = [again, desk("a"), again, desk("b"), again, desk("c"), again, desk("d")]
+    assert stop(Transcript(tuple(round_)), LIMITS, lines=lines) is None
+    found = stop(Transcript((*round_, again)), LIMITS, lines=lines)
+    assert found == Stop(Ending.LOOP, "the caller said the same thing 3 times in a row", Speaker.CALLER)
+    assert stop(Transcript((again,) * 3), LIMITS, lines=(None,) * 3) == found
+
+
+def test_an_assistant_that_goes_on_by_itself_can_be_in_a_loop_all_the_same() -> None:
+    lines = ("Where is my parcel?",)
+    events = [caller(lines[0]), *[desk("I am looking for it.")] * 4]
+    assert stop(Transcript(tuple(events[:-1])), LIMITS, lines=lines) is None
+    found = stop(Transcript(tuple(events)), LIMITS, lines=lines)
+    assert found is not None
+    assert (found.ending, found.speaker) == (Ending.LOOP, Speaker.ASSISTANT)
+
+
 # --- turns ----------------------------------------------------------------------------------------------------------
 
 

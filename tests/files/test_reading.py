@@ -131,6 +131,21 @@ def test_everything_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
         ("name: a\nflow: {start: a, nodes: [{kind: speak, id: a, mesage: x}]}\n", "2:26: 'message' is missing"),
         ("name: a\nflow: {start: a, nodes: []}\n", "2:1: it starts at 'a'"),
         ("name: a\ntools: [{kind: skip}, {kind: skip}]\n", "2:1: 2 tools have the name 'skip_turn'"),
+        (
+            f"{ONE}turn_limit: 2\n".replace("[is kind]", "[is kind]\n    turns: [a, free, c]"),
+            "8:1: it should be 3 at least: the test 'one'",
+        ),
+        (
+            f"{ONE}utterance_limit: 1\n".replace("[is kind]", "[is kind]\n    turns: [a, hang_up]"),
+            "8:1: it should be 2 at",
+        ),
+        (f"{ONE}    turns: [a, hang_up]\n    utterance_limit: 1\n", "8:5: it should be 2 at least: there are so many"),
+        (ONE.replace("suite: s", "suite: ."), "1:1: dots alone are no name"),
+        (ONE.replace("suite: s", "suite: .."), "1:1: dots alone are no name"),
+        (ONE.replace("suite: s", "suite: /s"), "1:1: the name of a suite should neither begin nor end with a slash"),
+        (ONE.replace("suite: s", "suite: s/"), "1:1: the name of a suite should neither begin nor end with a slash"),
+        (ONE.replace("suite: s", "suite: s/history"), "1:1: the name of a suite should not end with /history or"),
+        (ONE.replace("suite: s", "suite: s/cancel"), "1:1: the name of a suite should not end with /history or"),
         ("suite: s\nassistant: {file: no.yaml}\ntests: [{name: a, scenario: b, criteria: [c]}]", "2:13: "),
     ],
 )
@@ -163,6 +178,18 @@ def test_a_file_has_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_a_byte_order_mark_is_none_of_the_text(tmp_path: Path) -> None:
     assert suite(write(tmp_path, "\ufeff" + ONE)).suite.suite == "s"
+
+
+@pytest.mark.parametrize("name", ["history", "s/histories", "s/history/x", "...", "a/b"])
+def test_other_names_of_suites_are_good(tmp_path: Path, name: str) -> None:
+    assert suite(write(tmp_path, ONE.replace("suite: s", f"suite: {name}"))).suite.suite == name
+    assert schema.nameable(name)
+    assert not schema.nameable(f"{name}/history")
+
+
+def test_the_limits_of_a_suite_are_not_those_of_tests_that_have_their_own(tmp_path: Path) -> None:
+    own = "    turns: [a, b, hang_up]\n    turn_limit: 3\n    utterance_limit: 9\n"
+    assert suite(write(tmp_path, f"{ONE}{own}turn_limit: 2\nutterance_limit: 2\n")).suite.turn_limit == 2
 
 
 # --- files that files name ------------------------------------------------------------------------------------------
@@ -213,6 +240,13 @@ def test_mistakes_in_them_are_told_where_they_are(tmp_path: Path) -> None:
     assert found[2].startswith("a.viva.yaml:11:17: desk/other.json should hold one assistant")
     assert found[3].startswith("desk/desk.yaml:2:1: there is no key 'tols' here; did you mean 'tools'?")
     assert found[4].startswith("desk/desk.yaml:3:16: desk/none.md cannot be read")
+
+
+def test_what_a_database_cannot_carry_is_in_no_text_of_theirs(tmp_path: Path) -> None:
+    text = "suite: s\ndestination: x\npersona: {file: dana.txt}\ntests: [{name: a, scenario: b, criteria: [c]}]\n"
+    write(tmp_path, "You are\0 Dana.", "dana.txt")
+    message = "this text should contain neither NUL characters nor lone surrogates"
+    assert faults(write(tmp_path, text)) == [f"a.viva.yaml:3:11: {message}"]
 
 
 def test_a_mistake_in_a_file_that_two_suites_share_is_told_once(tmp_path: Path) -> None:

@@ -63,6 +63,14 @@ async def test_a_script_may_be_longer_than_the_servers_limit(ctx: Context) -> No
     assert said(events) == list(lines)
 
 
+async def test_a_script_may_ask_the_same_over_and_over(ctx: Context) -> None:
+    # It is answered in the same words each time.
+    lines = ("Where is my order?",) * (ctx.limits.repeat_limit + 1)
+    run, events = await conducted(ctx, await a_run(ctx, lines=(*lines, "A-1001."), hangs_up=True))
+    assert said(events) == [*lines, "A-1001."]
+    assert run.status is Status.PASSED
+
+
 async def test_a_run_that_was_half_talked_goes_on_at_the_right_line(ctx: Context) -> None:
     run = await a_run(ctx, lines=LINES, hangs_up=True)
     _, whole = await conducted(ctx, run)

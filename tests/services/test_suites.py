@@ -1,6 +1,6 @@
 """Suites, tests and assistants as documents."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -8,7 +8,7 @@ import pytest
 from tests.support.store import ORG, Hand, a_scenario, a_version
 
 from vivavoce.core.assistant import Assistant, Form
-from vivavoce.core.scenario import Criterion, Medium
+from vivavoce.core.scenario import Criterion, Medium, Scenario
 from vivavoce.core.tool import FunctionTool, ToolMock
 from vivavoce.files import schema
 from vivavoce.services import assistants, batching, engines, scenarios, suites
@@ -381,3 +381,21 @@ async def test_a_batch_runs_each_test_as_often_as_it_says(ctx: Context) -> None:
 async def test_a_tool_of_the_core_is_the_same_by_document(ctx: Context) -> None:
     made = await put_desk(ctx)
     assert made.assistant.main.tools[1] == FunctionTool("find")
+
+
+class Counted(tuple[Scenario, ...]):
+    """Scenarios that count how often somebody goes through all of them."""
+
+    times = 0
+
+    def __iter__(self) -> Iterator[Scenario]:
+        type(self).times += 1
+        return super().__iter__()
+
+
+async def test_tests_are_sorted_into_their_suites_in_one_go(ctx: Context) -> None:
+    found = Counted(a_scenario(name=f"t{n}", suite=f"s{n % 5}" if n % 7 else None, target="x") for n in range(40))
+    documents, _ = await ctx.database.read(lambda tx: suites.exported(tx, ORG, found, ()))
+    assert Counted.times <= 2
+    told = {one["suite"]: [test["name"] for test in one["tests"]] for one in documents}
+    assert told == {f"s{k}": [f"t{n}" for n in range(40) if n % 5 == k and n % 7] for k in range(5)}

@@ -1,6 +1,7 @@
 """Files of other APIs, kept and collected."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from tests.support.store import ORG, a_scenario, a_version
@@ -13,6 +14,8 @@ from vivavoce.services import assistants, engines, scenarios
 from vivavoce.services.context import Context
 from vivavoce.services.errors import NotFound, Rejected
 from vivavoce.services.transfer import Bundle, Held, Kept, Told, collect, keep
+from vivavoce.storage import assistants as kept_assistants
+from vivavoce.storage import scenarios as kept_scenarios
 
 PLAIN, ENGINES = FORMATS["telnyx"], FORMATS["retell"]
 LLM = Held("", a_version(name="Engine", extra={"body": {"general_prompt": "x"}}), Form.PROMPTS)
@@ -74,6 +77,42 @@ async def test_an_engine_needs_its_components(ctx: Context) -> None:
     flow = Flow("c", (ComponentNode("c", "gone"),))
     with pytest.raises(NotFound):
         await kept(ctx, Held("", a_version(flow=flow), Form.FLOW), plain=False)
+
+
+async def test_what_is_here_is_read_once_however_much_a_file_holds(
+    ctx: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    for where, name in ((kept_scenarios, "get_slice"), (kept_assistants, "get_all")):
+        real = getattr(where, name)
+
+        def noted(*given: Any, real: Any = real, name: str = name) -> Any:
+            asked.append(name)
+            return real(*given)
+
+        monkeypatch.setattr(where, name, noted)
+    bodies = [{"general_prompt": str(number)} for number in range(20)]
+    llms = [replace(LLM, version=replace(LLM.version, extra={"body": body})) for body in bodies]
+    tests = [told(a_scenario(id="", name=f"t{number}", target="elsewhere", suite="s")) for number in range(20)]
+    # What a file holds twice is here the second time.
+    found = [*llms, llms[0], *tests, tests[0]]
+    assert changes(await kept(ctx, *found, plain=False)) == [*["created"] * 20, "unchanged"] * 2
+    assert asked == ["get_all", "get_slice"]
+    assert set(changes(await kept(ctx, *found, plain=False))) == {"unchanged"}
+    assert asked == ["get_all", "get_slice"] * 2
+
+
+async def test_what_a_file_has_changed_is_known_by_what_it_is_now(ctx: Context) -> None:
+    (old,) = await kept(ctx, told(a_scenario(id="", name="t", target="elsewhere", suite="s")))
+    named = told(a_scenario(id="", name="t", target="elsewhere", suite="s"))
+    renamed = told(a_scenario(id=old.id, name="u", target="elsewhere", suite="s"))
+    first, second, third = await kept(ctx, named, renamed, named)
+    assert (first.id, second.id, second.change) == (old.id, old.id, "changed")
+    assert (third.change, third.id != old.id) == ("created", True)
+    (engine,) = await kept(ctx, LLM, plain=False)
+    other = Held(engine.id, replace(LLM.version, extra={"body": {"general_prompt": "y"}}), Form.PROMPTS)
+    made = await kept(ctx, LLM, other, replace(other, id=""), LLM, plain=False)
+    assert [one.change for one in made] == ["unchanged", "changed", "unchanged", "created"]
 
 
 async def test_a_name_that_several_have_is_nobodys(ctx: Context) -> None:

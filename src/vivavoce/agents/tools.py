@@ -17,6 +17,10 @@ from vivavoce.client import ApiError, AsyncClient, Unreachable
 from vivavoce.client.answers import Batch, Run
 from vivavoce.client.stream import BatchEnded, Counted
 
+_PAGE = 100
+_MOST_PAGES = 20
+"""How many pages of runs in error are read, however many of them were cancelled."""
+
 Request = Any
 """What the transport knows of a request, None on stdio."""
 Opening = Callable[[Request], AbstractAsyncContextManager[AsyncClient]]
@@ -124,18 +128,15 @@ def server(opening: Opening) -> MCPServer:
         limit: Annotated[int, Field(ge=1, le=telling.MOST_TOLD)] = 20,
     ) -> dict[str, Any]:
         """The newest runs that failed or could not be decided, with the criteria that were not met and why; of one
-        suite or batch, or of all."""
+        suite or batch, or of all. Those that were cancelled are left out. `more` says that there are others, or may
+        be."""
         async with client_of(called) as client:
-            pages = [
-                await client.get_runs(suite=suite, batch_id=batch_id, status=status, size=limit)
-                for status in ("failed", "error")
-            ]
+            failed = await client.get_runs(suite=suite, batch_id=batch_id, status="failed", size=limit)
+            broken, all_of_them = await _in_error(client, suite, batch_id, limit)
         # Ids are made in the order of time.
-        runs = sorted((run for page in pages for run in page.items), key=lambda run: run.id, reverse=True)
-        return {
-            "failures": [telling.brief(run) for run in runs[:limit] if run.status != "cancelled"],
-            "total": sum(page.total for page in pages),
-        }
+        runs = sorted((*failed.items, *broken), key=lambda run: run.id, reverse=True)
+        more = not all_of_them or failed.total + len(broken) > limit
+        return {"failures": [telling.brief(run) for run in runs[:limit]], "more": more}
 
     @made.tool(annotations=_READS)
     async def propose_test(called: Called, document: Document) -> dict[str, Any]:
@@ -173,6 +174,21 @@ def server(opening: Opening) -> MCPServer:
             return dict((await client.compare(kind, left, right)).document)
 
     return made
+
+
+async def _in_error(client: AsyncClient, suite: str | None, batch_id: str | None, most: int) -> tuple[list[Run], bool]:
+    """The newest runs in error that were not cancelled, at least ``most`` where there are so many, and whether these
+    are all of them."""
+    found: dict[str, Run] = {}  # what a new run moves to the next page comes again
+    for number in range(1, _MOST_PAGES + 1):
+        page = await client.get_runs(suite=suite, batch_id=batch_id, status="error", page=number, size=_PAGE)
+        # The server lists those that were cancelled among them.
+        found.update((run.id, run) for run in page.items if run.status != "cancelled")
+        if number * _PAGE >= page.total:
+            return list(found.values()), True
+        if len(found) >= most:
+            break
+    return list(found.values()), False
 
 
 async def _chosen(client: AsyncClient, suite: str, names: list[str]) -> list[str]:

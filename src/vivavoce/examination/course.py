@@ -1,6 +1,7 @@
 """The course of a conversation: whose turn it is, and which limit it has run into. Pure rules."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vivavoce.core.event import Ending, HandedOver, Message, Moved, Speaker, ToolReturned
@@ -60,9 +61,11 @@ def first_to_act(transcript: Transcript) -> Speaker:
     return next_speaker(transcript)
 
 
-def stop(transcript: Transcript, limits: Limits, turn: Speaker | None = None) -> Stop | None:
+def stop(
+    transcript: Transcript, limits: Limits, turn: Speaker | None = None, lines: Sequence[str | None] = ()
+) -> Stop | None:
     """The limit that the conversation has run into, or None. ``turn`` is whose turn it is, where that is known better
-    than the record tells it."""
+    than the record tells it; ``lines`` are those of the caller's script, which is played whatever is said."""
     spent = transcript.talked_ms / 1000
     if spent >= limits.max_duration_s:
         reason = f"it took {spent:.1f} s; the limit is {limits.max_duration_s:g} s"
@@ -73,11 +76,13 @@ def stop(transcript: Transcript, limits: Limits, turn: Speaker | None = None) ->
         return Stop(Ending.SILENCE, f"the assistant stayed silent {idle} times in a row")
     if silent >= BUSY * limits.silences:
         return Stop(Ending.SILENCE, f"the assistant stayed silent {silent} times in a row, whatever its tools did")
+    played = _played(spoken, lines)
     for speaker in Speaker:
-        own = [message.text for message in spoken if message.speaker is speaker]
+        places = [place for place, message in enumerate(spoken) if message.speaker is speaker]
+        own = [spoken[place].text for place in places]
         # "Yes." may well be the answer to three questions.
         times = limits.repeats if own and len(own[-1].split()) >= SHORT else 2 * limits.repeats
-        if len(own) < times:
+        if len(own) < times or any(played[place] for place in places[-times:]):
             continue
         last = _folded(own[-1])
         if last and all(_folded(text) == last for text in own[-times:-1]):
@@ -93,6 +98,22 @@ def stop(transcript: Transcript, limits: Limits, turn: Speaker | None = None) ->
             reason = f"caller and assistant said {said} messages without coming to an end"
             return Stop(Ending.TURN_LIMIT, f"{reason}; the limit is {limits.utterance_limit}")
     return None
+
+
+def _played(spoken: Sequence[Message], lines: Sequence[str | None]) -> list[bool]:
+    """Which of the messages are lines of the script, or the first answer to one: a script has an end, and whoever is
+    asked the same again may say the same again."""
+    found: list[bool] = []
+    said, line = 0, False
+    for message in spoken:
+        if message.speaker is Speaker.CALLER:
+            line = said < len(lines) and lines[said] is not None
+            said += 1
+            found.append(line)
+        else:
+            found.append(line)
+            line = False
+    return found
 
 
 def _silences(transcript: Transcript) -> tuple[int, int]:

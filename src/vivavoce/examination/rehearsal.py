@@ -48,7 +48,7 @@ async def rehearse(
     turn = first_to_act(transcript)
     while transcript.ending is None:
         events: tuple[Event, ...]
-        halt = stop(transcript, limits, turn)
+        halt = stop(transcript, limits, turn, part.lines)
         if halt is not None:
             events = (Left(halt.ending, clock.now(), halt.speaker, halt.reason),)
         else:

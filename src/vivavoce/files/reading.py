@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from vivavoce.files import places, schema
 from vivavoce.files.assistants import problems, to_version
-from vivavoce.files.trees import Fault, Loc, Place, Tree, parse
+from vivavoce.files.trees import Fault, Loc, Place, Tree, carried, parse
 
 _INSTEAD = "what could not be read"
 """Stands for a file that could not be read, so that nobody complains of what is missing as well."""
@@ -223,8 +223,10 @@ def _included(name: str, loc: Loc, folder: Path, spots: dict[Loc, Place], faults
     path = folder / name
     named = spots[(*loc, "file")]
     text = _text(path, named, faults)
-    if text is None or loc[-1] != "assistant":
-        return _INSTEAD if text is None else text
+    if text is None:
+        return _INSTEAD
+    if loc[-1] != "assistant":
+        return carried(text, named, faults)
     before = len(faults)
     trees = parse(path, text, faults)
     held: object = trees[0].value if len(trees) == 1 else None

@@ -1,10 +1,20 @@
 """The shape of a suite and of an assistant, as a file says them and as the server's own API takes them."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, Self, cast
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Discriminator, Field, Strict, Tag, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    Strict,
+    Tag,
+    TypeAdapter,
+    model_validator,
+)
 from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
 from vivavoce.core.assistant import Attached, Opener, Templating
@@ -29,9 +39,22 @@ def _whole(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
+def _addressable(name: str) -> str:
+    """A suite has an address, in which its name stands, and behind it what is wanted of the suite."""
+    if name in (".", ".."):
+        raise PydanticCustomError("no_address", "dots alone are no name of a suite")
+    if name.startswith("/") or name.endswith("/"):
+        raise PydanticCustomError("no_address", "the name of a suite should neither begin nor end with a slash")
+    if name.endswith(("/history", "/cancel")):
+        raise PydanticCustomError("no_address", "the name of a suite should not end with /history or /cancel")
+    return name
+
+
 Flag = Annotated[bool, Strict()]
 Name = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"\S")]
-SuiteName = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]*$")]
+SuiteName = Annotated[
+    str, Field(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]*$"), AfterValidator(_addressable)
+]
 Id = Annotated[str, Field(min_length=1, max_length=256)]
 Words = Annotated[str, Field(min_length=1, max_length=200_000)]
 Line = Annotated[str, Field(min_length=1, max_length=20_000, pattern=r"\S")]
@@ -45,6 +68,8 @@ Repeats = Annotated[int, Strict(), Field(ge=1, le=1000, description="How often a
 ModelName = Annotated[str, Field(min_length=1, max_length=256)]
 
 FREE, HANG_UP = "free", "hang_up"
+_LIMITS = ("turn_limit", "utterance_limit")
+"""Each of a script's turns takes one of either: with fewer the script could not be played to its end."""
 
 
 class Say(BaseModel, frozen=True, extra="forbid"):
@@ -257,8 +282,10 @@ class Test(Common, frozen=True, extra="forbid"):
         ends = bool(kinds) and kinds[-1] == HANG_UP
         if self.scenario is None and not (ends and FREE not in kinds):
             raise refuse(((), NO_BRIEF))
-        if self.turn_limit is not None and self.turn_limit < len(kinds):
-            raise refuse((("turn_limit",), f"it should be {len(kinds)} at least: there are so many turns"))
+        short = [name for name in _LIMITS if (limit := getattr(self, name)) is not None and limit < len(kinds)]
+        if short:
+            message = f"it should be {len(kinds)} at least: there are so many turns"
+            raise refuse(*(((name,), message) for name in short))
         return self
 
 
@@ -269,14 +296,27 @@ class Suite(Common, frozen=True, extra="forbid"):
     tests: Annotated[list[Test], Field(min_length=1, max_length=MOST_TESTS)]
 
     @model_validator(mode="after")
-    def _aimed(self) -> Self:
-        if self.assistant is not None or self.destination is not None:
-            return self
-        message = "it says neither 'assistant' nor 'destination', and neither does the suite"
-        lost = [place for place, one in enumerate(self.tests) if one.assistant is None and one.destination is None]
-        if lost:
-            raise refuse(*((("tests", place), message) for place in lost))
+    def _complete(self) -> Self:
+        faults = [*self._unaimed(), *self._cut_short()]
+        if faults:
+            raise refuse(*faults)
         return self
+
+    def _unaimed(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
+        if self.assistant is not None or self.destination is not None:
+            return
+        for place, one in enumerate(self.tests):
+            if one.assistant is None and one.destination is None:
+                yield ("tests", place), "it says neither 'assistant' nor 'destination', and neither does the suite"
+
+    def _cut_short(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
+        for name in _LIMITS:
+            mine = [one for one in self.tests if getattr(one, name) is None]
+            longest = max(mine, key=lambda one: len(one.turns), default=None)
+            limit = getattr(self, name)
+            if limit is not None and longest is not None and limit < len(longest.turns):
+                many = len(longest.turns)
+                yield (name,), f"it should be {many} at least: the test {longest.name!r} has so many turns"
 
 
 class OneTest(Test, frozen=True, extra="forbid"):
@@ -290,6 +330,18 @@ class OneTest(Test, frozen=True, extra="forbid"):
         if self.assistant is None and self.destination is None:
             raise PydanticCustomError("either", "either 'assistant' or 'destination' should be given")
         return self
+
+
+_SUITE_NAMES: TypeAdapter[str] = TypeAdapter(SuiteName)
+
+
+def nameable(name: str) -> bool:
+    """Whether a document can be of a suite with this name; other APIs know more names."""
+    try:
+        _SUITE_NAMES.validate_python(name)
+    except ValidationError:
+        return False
+    return True
 
 
 def word_of(turn: str | Say | Free | HangUp) -> str | None:

@@ -134,7 +134,7 @@ def _pairs(node: yaml.MappingNode, loc: Loc, growing: _Growing) -> Iterator[tupl
         if not isinstance(key, yaml.ScalarNode):
             growing.faults.append(Fault(place, "a key should be text"))
             continue
-        name = _carried(str(key.value), place, growing)
+        name = carried(str(key.value), place, growing.faults)
         if name in seen:
             growing.faults.append(Fault(place, f"the key {name!r} stands in line {seen[name]} already"))
             continue
@@ -151,9 +151,9 @@ def _scalar(node: yaml.Node, place: Place, growing: _Growing) -> Any:
         growing.faults.append(Fault(place, f"the tag {node.tag} has no meaning here"))
         return None
     if getattr(node, "style", None) is not None:
-        return _carried(text, place, growing)
+        return carried(text, place, growing.faults)
     if is_text(text):
-        return _carried(text, place, growing)
+        return carried(text, place, growing.faults)
     if _NULL.match(text):
         return None
     if _TRUE.match(text) or _FALSE.match(text):
@@ -173,11 +173,11 @@ def is_text(bare: str) -> bool:
     return len(bare) > _LONGEST_NUMBER or not (_INT.match(bare) or _FLOAT.match(bare))
 
 
-def _carried(text: str, place: Place, growing: _Growing) -> str:
+def carried(text: str, place: Place, faults: list[Fault]) -> str:
     """The text, where a database and JSON can carry it. JSON writes characters beyond the first plane as two."""
     joined = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     if "\x00" in text or joined.count("\ufffd") > text.count("\ufffd"):
-        growing.faults.append(Fault(place, "this text should contain neither NUL characters nor lone surrogates"))
+        faults.append(Fault(place, "this text should contain neither NUL characters nor lone surrogates"))
     return joined
 
 

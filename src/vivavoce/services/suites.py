@@ -100,11 +100,13 @@ def _laid(
     target: str,
     suite: str | None,
     common: schema.Common | None = None,
+    order: Sequence[int] = (),
 ) -> TestChange:
+    after = laid_over(before or blank(ctx.clock.now()), test, target, suite, common)
+    if order:
+        after = replace(after, criteria=tuple(after.criteria[place] for place in order))
     if before is None:
-        draft = laid_over(blank(ctx.clock.now()), test, target, suite, common)
-        return TestChange(scenarios.create(ctx, tx, org, draft), Change.CREATED)
-    after = laid_over(before, test, target, suite, common)
+        return TestChange(scenarios.create(ctx, tx, org, after), Change.CREATED)
     if after == before:
         return TestChange(before, Change.UNCHANGED)
     after = replace(after, changed_at=ctx.clock.now())
@@ -130,7 +132,10 @@ def exported(
     """The documents of the suites that these tests are in, as far as they are of these tests, and by their ids those of
     the assistants."""
     aim = _aims(tx, org, found)
-    suites = {one.suite: [each for each in found if each.suite == one.suite] for one in found if one.suite is not None}
+    suites: defaultdict[str, list[Scenario]] = defaultdict(list)
+    for one in found:
+        if one.suite is not None:
+            suites[one.suite].append(one)
     documents = {one.id: assistant_document(tx, org, one.id) for one in whom}
     return [of_suite(name, tests, aim) for name, tests in suites.items()], documents
 
@@ -138,15 +143,17 @@ def exported(
 # --- tests ----------------------------------------------------------------------------------------------------------
 
 
-def put_test(ctx: Maker, tx: Tx, org: str, test_id: str | None, document: schema.OneTest) -> TestChange:
-    """Make the test with this id what the document says, or a new one where the id is None. Raises ``NotFound``, and
-    ``Rejected`` as ``put`` does."""
+def put_test(
+    ctx: Maker, tx: Tx, org: str, test_id: str | None, document: schema.OneTest, order: Sequence[int] = ()
+) -> TestChange:
+    """Make the test with this id what the document says, or a new one where the id is None. ``order`` are the places of
+    its criteria and then its checks, as they shall stand. Raises ``NotFound``, and ``Rejected`` as ``put`` does."""
     if document.id not in (None, test_id):
         raise Rejected("The id is another than that of the test.", "id")
     before = None if test_id is None else scenarios.get(tx, org, test_id, lock=True)
     target = _Targets(ctx, tx, org).of(document, "assistant")
     assert target is not None, "a test's document says where it goes"
-    return _laid(ctx, tx, org, before, document, target, document.suite)
+    return _laid(ctx, tx, org, before, document, target, document.suite, order=order)
 
 
 def documents(tx: Tx, org: str, found: Sequence[Scenario]) -> tuple[dict[str, Any], ...]:

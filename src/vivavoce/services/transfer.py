@@ -1,5 +1,6 @@
 """Tests and assistants in the files of other APIs: taken in, and given out. How a file is written is its format's."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -106,29 +107,71 @@ def keep(by: Maker, tx: Tx, org: str, found: Sequence[Held | Told], form: Format
     version is published.
     """
     locks.hold(tx, "import", org)
+    here = _Here(tx, org)
     where: dict[str, str] = {}
     made: list[Kept] = []
     for held in (one for one in found if isinstance(one, Held)):
-        id_, change = _kept_assistant(by, tx, org, held, form)
+        id_, change = _kept_assistant(by, tx, org, held, form, here)
         if held.id:
             where[held.id] = id_
         made.append(Kept("assistant", id_, held.version.name, change))
-    return (*made, *(_kept_test(by, tx, org, one, where) for one in found if isinstance(one, Told)))
+    return (*made, *(_kept_test(by, tx, org, one, where, here) for one in found if isinstance(one, Told)))
 
 
-def _kept_assistant(by: Maker, tx: Tx, org: str, held: Held, form: Format) -> tuple[str, Change]:
+class _Here:
+    """What is here already that a file may hold without its id: read once, and kept up with what becomes of it. The
+    newest goes before."""
+
+    def __init__(self, tx: Tx, org: str) -> None:
+        self._tx, self._org = tx, org
+        self._engines: dict[Form, dict[str, Assistant]] = {}
+        self._tests: dict[str, defaultdict[tuple[str | None, str], dict[str, Scenario]]] = {}
+
+    def engine(self, held: Held, form: Format) -> Assistant | None:
+        """The engine that is the same."""
+        if held.form not in self._engines:
+            every = kept_assistants.get_all(self._tx, self._org, (held.form,))
+            self._engines[held.form] = {one.id: one for one in reversed(every)}
+        newest_first = reversed(self._engines[held.form].values())
+        return next((one for one in newest_first if form.same(one.main, held.version)), None)
+
+    def keep_engine(self, one: Assistant) -> None:
+        """This engine is new, or has changed."""
+        if one.form in self._engines:
+            self._engines[one.form][one.id] = one
+
+    def test(self, target: str, suite: str | None, name: str) -> Scenario | None:
+        """The test of this name in the suite that goes there."""
+        if target not in self._tests:
+            self._tests[target] = defaultdict(dict)
+            for one in kept_scenarios.get_slice(self._tx, self._org, (target,), Span(MOST)).items:
+                self._tests[target][one.suite, one.name][one.id] = one
+        found = self._tests[target][suite, name]
+        return found[max(found)] if found else None
+
+    def keep_test(self, one: Scenario, before: Scenario | None = None) -> None:
+        """This test is new, or was ``before``."""
+        if before is not None and before.target in self._tests:
+            self._tests[before.target][before.suite, before.name].pop(before.id, None)
+        if one.target in self._tests:
+            self._tests[one.target][one.suite, one.name][one.id] = one
+
+
+def _kept_assistant(by: Maker, tx: Tx, org: str, held: Held, form: Format, here: _Here) -> tuple[str, Change]:
     before = kept_assistants.get(tx, org, held.id, forms=(held.form,), lock=True) if held.id else None
     if held.form is Form.ASSISTANT:
         return _kept_plain(by, tx, org, held, before, form)
     components.check(tx, org, held.version)
     if before is None:
-        every = kept_assistants.get_all(tx, org, (held.form,))
-        before = next((one for one in every if form.same(one.main, held.version)), None)
+        before = here.engine(held, form)
     if before is None:
-        return engines.create(by, tx, org, held.form, held.version).id, Change.CREATED
+        made = engines.create(by, tx, org, held.form, held.version)
+        here.keep_engine(made)
+        return made.id, Change.CREATED
     if form.same(before.main, held.version):
         return before.id, Change.UNCHANGED
-    engines.edited(by, tx, org, before.id, (held.form,), lambda _: held.version)
+    after, _ = engines.edited(by, tx, org, before.id, (held.form,), lambda _: held.version)
+    here.keep_engine(after)
     return before.id, Change.CHANGED
 
 
@@ -145,20 +188,21 @@ def _kept_plain(by: Maker, tx: Tx, org: str, held: Held, before: Assistant | Non
     return before.id, Change.CHANGED
 
 
-def _kept_test(by: Maker, tx: Tx, org: str, told: Told, where: Mapping[str, str]) -> Kept:
+def _kept_test(by: Maker, tx: Tx, org: str, told: Told, where: Mapping[str, str], here: _Here) -> Kept:
     target = where.get(told.fresh.target, told.fresh.target)
     before = kept_scenarios.get(tx, org, told.id, lock=True) if told.id else None
     if before is None:
-        there = kept_scenarios.get_slice(tx, org, (target,), Span(MOST)).items
-        named_so = (told.fresh.suite, told.fresh.name)
-        before = next((one for one in there if (one.suite, one.name) == named_so), None)
+        before = here.test(target, told.fresh.suite, told.fresh.name)
     if before is None:
         made = scenarios.create(by, tx, org, replace(told.fresh, target=target))
+        here.keep_test(made)
         return Kept("test", made.id, made.name, Change.CREATED)
     after = replace(told.change(before), target=target)
     if after == before:
         return Kept("test", before.id, before.name, Change.UNCHANGED)
-    kept_scenarios.put(tx, org, replace(after, changed_at=by.clock.now()))
+    after = replace(after, changed_at=by.clock.now())
+    kept_scenarios.put(tx, org, after)
+    here.keep_test(after, before)
     return Kept("test", before.id, after.name, Change.CHANGED)
 
 

@@ -56,6 +56,17 @@ async def test_tests_that_are_not_named_are_retired_where_that_is_asked_for(clie
     assert [(one["name"], one["change"]) for one in pruned["tests"]] == [("one", "unchanged"), ("two", "retired")]
 
 
+@pytest.mark.parametrize("name", [".", "..", "/a", "a/", "a/history", "a/cancel"])
+async def test_a_suite_that_could_not_be_asked_for_is_refused(client: httpx.AsyncClient, name: str) -> None:
+    at = f"/suites/{name.replace('/', '%2F').replace('.', '%2E')}"
+    for answer in (
+        await client.put(at, json={**SUITE, "suite": name}),
+        await client.post("/tests", json={**TEST, "suite": name, "destination": "https://a.example"}),
+    ):
+        assert answer.status_code == 422, answer.text
+    assert (await client.get("/tests")).json()["total"] == 0
+
+
 async def test_a_document_of_another_name_is_refused(client: httpx.AsyncClient) -> None:
     answer = await client.put("/suites/other", json=SUITE)
     assert (answer.status_code, answer.json()["error"]["places"][0]["at"]) == (400, "/suite")
