@@ -26,7 +26,7 @@ from vivavoce.core.flow import (
 from vivavoce.core.mind import Endpoint, Mind
 from vivavoce.core.scope import Scope
 from vivavoce.core.tool import FunctionTool, Header, WebhookTool
-from vivavoce.services import assistants, profiles, rollouts
+from vivavoce.services import assistants
 from vivavoce.services.context import Context
 from vivavoce.storage import assistants as kept_assistants
 from vivavoce.storage import scenarios
@@ -222,37 +222,6 @@ async def test_two_versions_are_compared(ctx: Context, person: Person) -> None:
     assert (await person.get(f"{home}/compare", left="gone")).status == 404
     same = await person.get(f"{home}/compare", left=other, right=other)
     assert "made of the same" in same.text
-
-
-async def test_shares_are_given_changed_and_ended(ctx: Context, person: Person) -> None:
-    one = await keep(ctx, name="Desk")
-    home = f"/ui/assistants/{one.id}"
-    assert "only main" in (await person.get(f"{home}/traffic")).text
-    other = await add_version(ctx, one, label="new")
-    page = await person.get(f"{home}/traffic")
-    shown = page.fields(f"{home}/traffic")
-    assert shown["rules"] == "1"
-    looked = await person.post(f"{home}/traffic", shown | {"r0w0": "10", "act": "look"})
-    assert (looked.status, "90 %" in looked.text) == (200, True)
-    more = await person.post(f"{home}/traffic", shown | {"r0w0": "10", "act": "add"})
-    assert more.fields(f"{home}/traffic")["rules"] == "2"
-    wrong = await person.post(f"{home}/traffic", shown | {"r0w0": "110", "act": "save"})
-    assert (wrong.status, wrong.main.one("input", id="r0w0").attributes["aria-invalid"]) == (422, "true")
-    done = await person.post(f"{home}/traffic", shown | {"r0w0": "10", "act": "save"})
-    assert "90 %" in (await person.follow(done)).text
-    rollout = await rollouts.retrieve(ctx, ORG, one.id)
-    assert [(slot.version_id, slot.weight) for slot in rollout.rules[0].slots] == [(other, 10.0)]
-    changed = {"r0c0attribute": "plan", "r0c0values": "beta\nstaff", "r0w0": "100", "act": "save"}
-    shown = (await person.get(f"{home}/traffic")).fields(f"{home}/traffic")
-    assert (await person.post(f"{home}/traffic", shown | changed)).status == 303
-    page = await person.get(home)
-    assert "Conversations where plan is one of beta, staff" in page.text
-    assert "gets a share" in page.text
-    await person.post(f"{home}/traffic/end")
-    assert (await profiles.retrieve(ctx, ORG, one.id)).rollout is None
-    assert (await person.post(f"{home}/traffic/end")).status == 404
-    # Nothing in the form is nothing to serve.
-    assert (await person.post(f"{home}/traffic", rules="1", act="save")).status == 303
 
 
 async def test_what_a_key_may_not_do_is_not_offered(ctx: Context) -> None:

@@ -84,7 +84,8 @@ async def test_whoever_must_log_in_first_comes_to_the_page_they_wanted(ctx: Cont
 
 
 @pytest.mark.parametrize(
-    "there", ["https://evil.test/", "//evil.test/", "/\\evil.test", "evil", "javascript:alert(1)", "/\n/evil.test", "//[", ""]
+    "there",
+    ["https://evil.test/", "//evil.test/", "/\\evil.test", "evil", "javascript:alert(1)", "/\n/evil.test", "//[", ""],
 )
 async def test_nobody_is_sent_elsewhere(ctx: Context, there: str) -> None:
     secret = await a_key(ctx)

@@ -1,8 +1,10 @@
 """Chats, conversations, insights and text messages on the dashboard."""
 
+import json
 from dataclasses import replace
 from urllib.parse import urlencode
 
+import pytest
 from tests.support.desk_pages import add_version, keep
 from tests.support.pages import Person, logged_in
 from tests.support.store import NOW, ORG, Hand, a_conversation, put_run, said
@@ -72,6 +74,47 @@ async def test_a_chat_begins_with_the_version_and_the_variables_that_were_chosen
     for path in (begun.there, f"{begun.there}/end"):
         stray = path.replace(one.id, "assistant-other")
         assert (await person.post(stray, words="x")).status == 404
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("[1]", "JSON object"),
+        ("{", "JSON object"),
+        ('{"a": NaN}', "JSON object"),
+        ('{"a": ' + "9" * 5_000 + "}", "JSON object"),
+        ('{"a": ' + "[" * 900 + "]" * 900 + "}", "nested too deeply"),
+        ('{"a": ' + "[" * 100_000 + "]" * 100_000 + "}", "JSON object"),
+        ('{\n"a": 1e400}', "Line 2: this should be a finite number"),
+        ('{"a": "\\ud800"}', "lone surrogates"),
+        ('{"\\udfff": 1}', "lone surrogates"),
+        ('{"a\\u0000": 1}', "NUL"),
+        ('{"a": 1, "a": 2}', "stands in line 1 already"),
+        (json.dumps({str(number): 1 for number in range(501)}), "At most 500 variables"),
+    ],
+)
+async def test_variables_that_cannot_be_kept_are_refused_at_their_field(
+    ctx: Context, person: Person, written: str, said: str
+) -> None:
+    one = await keep(ctx)
+    page = await person.post(f"/ui/chat/{one.id}", version="", variables=written)
+    assert page.status == 422
+    field = page.main.one("textarea", id="variables")
+    assert field.attributes["aria-invalid"] == "true"
+    assert said in page.main.one("p", id="variables-wrong").text
+    assert "".join(field.words).removeprefix("\n") == written
+    assert (await conversations.look_back(ctx, ORG, Filter(), 10)).items == ()
+
+
+async def test_variables_are_kept_as_they_were_written(ctx: Context, person: Person) -> None:
+    one = await keep(ctx)
+    given = {"who": 'A\t"da" \U0001f600', "deep": [[[{"n": -1.5e3, "no": None, "yes": True}]]], "number": "0123"}
+    given["deepest"] = json.loads("[" * 90 + "]" * 90)
+    for written in (json.dumps(given), json.dumps(given, ensure_ascii=False, indent="\t")):
+        begun = await person.post(f"/ui/chat/{one.id}", version="", variables=written)
+        found = await conversations.retrieve(ctx, ORG, begun.there.rpartition("/")[2])
+        assert found.opening is not None
+        assert {name: found.opening.variables[name] for name in given} == given
 
 
 async def test_a_model_that_is_not_served_is_told_on_the_page(ctx: Context, person: Person) -> None:

@@ -64,6 +64,41 @@ async def test_a_test_is_written_saved_and_written_again(ctx: Context, person: P
     assert (found.total, {one.trigger for one in found.items}) == (2, {"manual"})
 
 
+async def test_criteria_stay_in_the_order_of_their_rows(ctx: Context, person: Person, hand: Hand) -> None:
+    quick, brief = (
+        Criterion(name, f"The assistant responds within {number} seconds", computed=True)
+        for number, name in ((2, "quick"), (9, "brief"))
+    )
+    kind, calm = Criterion("is kind", "is kind"), Criterion("calm", "is calm")
+    test = await a_test(ctx, criteria=(quick, kind, brief, calm), description="two\nlines")
+    here = f"/ui/tests/{test.id}"
+    form = (await person.get(here)).fields(here)
+    assert form["criterion_kind"] == ["computed", "judge", "computed", "judge"]
+    hand.turn(5)
+    assert (await person.post(here, {**form, "do": "save"})).status == 303
+    assert await scenarios.retrieve(ctx, ORG, test.id) == test
+    names = ["quick", "is gentle", "brief", "calm"]
+    assert (await person.post(here, {**form, "criterion_name": names, "do": "save"})).status == 303
+    saved = await scenarios.retrieve(ctx, ORG, test.id)
+    assert saved.criteria == (quick, Criterion("is gentle", "is kind"), brief, calm)
+    assert saved.changed_at == hand.now()
+
+
+async def test_what_was_not_changed_is_not_written(ctx: Context, person: Person, hand: Hand) -> None:
+    """Not even where the form could not say it: another API may have kept it so."""
+    criteria = tuple(Criterion(f" {number} ", " is kind\r\n") for number in range(250))
+    test = await a_test(ctx, name=" two\nlines ", brief="", criteria=criteria)
+    here = f"/ui/tests/{test.id}"
+    form = (await person.get(here)).fields(here)
+    form["name"] = str(form["name"]).replace("\n", "")
+    hand.turn(5)
+    assert (await person.post(here, {**form, "do": "save"})).status == 303
+    assert (await person.post(here, {**form, "do": "run"})).there.startswith("/ui/runs/")
+    assert await scenarios.retrieve(ctx, ORG, test.id) == test
+    stale = await person.post(here, {**form, "seen": "1", "do": "save"})
+    assert stale.status == 409
+
+
 async def test_another_criterion_is_added_without_javascript_and_without_saving(ctx: Context, person: Person) -> None:
     form = (await person.get(NEW)).fields(NEW)
     page = await person.post(NEW, {**form, "name": "", "turns": "free", "criterion_text": ["a", "b", "c"], "do": "add"})

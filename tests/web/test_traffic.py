@@ -6,7 +6,20 @@ from tests.support.store import a_version
 
 from vivavoce.core.rollout import Clause, Operator, Rollout, Rule, Slot, percent
 from vivavoce.web.gate import Form
-from vivavoce.web.traffic import ClauseTyped, RuleTyped, changed, read, shares, to_rules, typed
+from vivavoce.web.traffic import (
+    MOST_CLAUSES,
+    MOST_RULES,
+    ClauseTyped,
+    RuleTyped,
+    changed,
+    fits,
+    only,
+    read,
+    seal,
+    shares,
+    to_rules,
+    typed,
+)
 
 MAIN, NEW, OLD = (a_version(id=name, number=number) for number, name in enumerate(("main", "new", "old")))
 VERSIONS = (NEW, MAIN, OLD)
@@ -30,7 +43,7 @@ def test_a_rollout_is_told_with_what_main_gets() -> None:
 
 
 def test_what_the_form_shows_is_what_it_reads_back() -> None:
-    rollout = a_rollout(Rule((BETA,), "new"), Rule((), None, (Slot("new", 10), Slot("old", 0.5))))
+    rollout = a_rollout(Rule((BETA,), "new"), Rule((), None, (Slot("new", 10), Slot("old", 33.33333333))))
     shown = typed(rollout)
     sent = [("rules", "2")]
     for place, rule in enumerate(shown):
@@ -41,8 +54,9 @@ def test_what_the_form_shows_is_what_it_reads_back() -> None:
                 (f"r{place}c{number}operator", one.operator),
                 (f"r{place}c{number}values", one.values),
             ]
-        sent += [(f"r{place}w{number}", rule.weights.get(id_, "")) for number, id_ in enumerate(("new", "old"))]
-    rules, errors = to_rules(read(Form(sent), ["new", "old"]))
+        sent += [(f"r{place}w{id_}", rule.weights.get(id_, "")) for id_ in ("new", "old")]
+    assert read(Form(sent)) == shown
+    rules, errors = to_rules(read(Form(sent)))
     assert errors == {}
     assert rules == rollout.rules
 
@@ -51,9 +65,9 @@ def test_what_is_wrong_is_said_at_its_field() -> None:
     def wrong(rule: RuleTyped) -> dict[str, str]:
         return to_rules([rule])[1]
 
-    assert "r0w0" in wrong(RuleTyped((), {"new": "many"}))
-    assert "r0w0" in wrong(RuleTyped((), {"new": "nan"}))
-    assert "r0w0" in wrong(RuleTyped((), {"new": "101"}))
+    assert "r0wnew" in wrong(RuleTyped((), {"new": "many"}))
+    assert "r0wnew" in wrong(RuleTyped((), {"new": "nan"}))
+    assert "r0wnew" in wrong(RuleTyped((), {"new": "101"}))
     assert "110 %" in wrong(RuleTyped((), {"new": "60", "old": "50"}))["r0"]
     assert "Leave something to main" in wrong(RuleTyped((), {"new": "60", "old": "40"}))["r0"]
     assert "r0c0attribute" in wrong(RuleTyped((ClauseTyped("", "in", "x"),), {"new": "1"}))
@@ -71,9 +85,34 @@ def test_rules_are_added_moved_and_removed() -> None:
     assert changed([one], "add") == (one, RuleTyped())
     for act in ("remove-9", "remove-x", "nonsense", "remove-99999999999"):
         assert changed([one], act) == (one,)
-    assert read(Form([("rules", "1"), ("r0clauses", "x")]), []) == (RuleTyped(),)
-    assert read(Form([("rules", "999999")]), []) == ()
-    assert len(read(Form([("rules", "9999")]), [])) == 50
+    assert read(Form([("rules", "1"), ("r0clauses", "x")])) == (RuleTyped(),)
+    assert read(Form([("rules", "999999")])) == ()
+    assert len(read(Form([("rules", "9999")]))) == 50
+
+
+def test_a_share_belongs_to_the_version_that_it_was_typed_for() -> None:
+    sent = Form([("rules", "2"), ("r0wold", " 5 "), ("r0wnew", ""), ("r1wnew", "7"), ("r2wnew", "8"), ("rxwnew", "9")])
+    assert [rule.weights for rule in read(sent)] == [{"old": "5"}, {"new": "7"}]
+    assert [rule.weights for rule in only(read(sent), ["new"])] == [{}, {"new": "7"}]
+
+
+def test_the_seal_is_another_when_main_or_the_rules_are() -> None:
+    found = {
+        seal(MAIN, None),
+        seal(NEW, None),
+        seal(MAIN, a_rollout()),
+        seal(MAIN, a_rollout(Rule((BETA,), "new"))),
+        seal(MAIN, a_rollout(Rule((BETA,), "old"))),
+    }
+    assert len(found) == 5
+    assert seal(MAIN, None) == seal(MAIN, None)
+
+
+def test_rules_that_the_form_has_no_room_for() -> None:
+    assert fits(None)
+    assert fits(a_rollout(*[Rule((BETA,) * MOST_CLAUSES, "new")] * MOST_RULES))
+    assert not fits(a_rollout(*[Rule((BETA,), "new")] * (MOST_RULES + 1)))
+    assert not fits(a_rollout(Rule((BETA,) * (MOST_CLAUSES + 1), "new")))
 
 
 @given(st.lists(st.floats(0, 100).map(lambda weight: round(weight, 2)), min_size=1, max_size=5))

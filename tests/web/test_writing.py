@@ -54,7 +54,7 @@ def test_a_form_that_is_sent_as_it_stands_changes_nothing(lines: list[str | None
         mocks=(ToolMock("look_up", "x: 1", {"n": 1}, False), ToolMock("b", '{"a": 1}')),
         max_duration_s=60,
         turn_limit=len(lines) + 5,
-        utterance_limit=9,
+        utterance_limit=len(lines) + 9,
         tester_model="m",
         repeats=3,
     )
@@ -129,10 +129,38 @@ def test_criteria_keep_their_names_and_their_judges() -> None:
     )
 
 
+def test_criteria_are_named_in_the_order_of_the_rows() -> None:
+    """Two of the same text, one of each kind: the first has the name."""
+    text = "The assistant responds within 2 seconds"
+    kinds = (Row(text=text, kind="computed"), Row(text=text), Row(text, "is kind"), Row(text=text, kind="computed"))
+    found = read(filled(Row(), *kinds))
+    assert found.document is not None
+    assert found.order == (2, 0, 1, 3)
+    made = laid_over(blank(NOW), found.document, "a-1", None).criteria
+    assert [(made[place].name, made[place].text, made[place].computed) for place in found.order] == [
+        (text, text, True),
+        (f"{text} (2)", text, False),
+        (text, "is kind", False),
+        (f"{text} (3)", text, True),
+    ]
+
+
+def test_a_form_is_sent_as_browsers_send_it() -> None:
+    shown = writing.of_scenario(
+        a_scenario(name="two\nlines", brief="a\rb\r\nc", criteria=(Criterion("n\nm", "x\r\ny"),)), here=True
+    )
+    sent = Written({**shown.fields, "name": "twolines", "scenario": "a\nb\nc"}, (Row("nm", "x\ny"),))
+    assert writing.same(sent, shown)
+    for other in ({"scenario": "ab\nc"}, {"name": "two"}, {"medium": "phone_call"}):
+        assert not writing.same(Written({**sent.fields, **other}, sent.rows), shown)
+    assert not writing.same(sent.plus(), shown)
+    assert not writing.same(Written(sent.fields, (Row("nm", "x\ny", "computed"),)), shown)
+
+
 def test_a_form_that_nobody_made_is_read_too() -> None:
-    many: list[tuple[str, Any]] = [("criterion_text", "x")] * 300
+    many: list[tuple[str, Any]] = [("criterion_text", "x")] * 3_000
     assert writing.of_form(ImmutableMultiDict(many)).rows == ()
-    both = many + [("criterion_name", "n"), ("criterion_kind", "k")] * 300
+    both = many + [("criterion_name", "n"), ("criterion_kind", "k")] * 3_000
     written = writing.of_form(ImmutableMultiDict(both))
     assert len(written.rows) == MOST_ROWS == len(written.plus().rows)
     assert read(written).document is None

@@ -1,6 +1,6 @@
 """Rollouts: which version of an assistant new conversations get."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from vivavoce.core.assistant import Assistant, Version
 from vivavoce.core.rollout import Rollout, Rule, choose
@@ -44,6 +44,32 @@ async def update(ctx: Context, org: str, assistant_id: str, rules: Sequence[Rule
         return _kept(tx, assistant, Rollout(tuple(rules), before.created_at, ctx.clock.now()))
 
     return await ctx.database.write(work)
+
+
+async def serve(
+    ctx: Context,
+    org: str,
+    assistant_id: str,
+    rules: Sequence[Rule],
+    check: Callable[[Version, Rollout | None], None],
+) -> None:
+    """Serve by these rules, whether there were any before or not; no rules end the rollout.
+
+    ``check`` is given main and the rollout as they are now, and raises where the rules were made for others. Raises
+    ``NotFound``, and ``Rejected`` as ``create`` does.
+    """
+
+    def work(tx: Tx) -> None:
+        assistant = assistants.get(tx, org, assistant_id, lock=True)
+        before = rollouts.get(tx, assistant_id)
+        check(assistant.main, before)
+        if not rules:
+            rollouts.drop(tx, assistant_id)
+            return
+        now = ctx.clock.now()
+        _kept(tx, assistant, Rollout(tuple(rules), before.created_at if before else now, now))
+
+    await ctx.database.write(work)
 
 
 async def delete(ctx: Context, org: str, assistant_id: str) -> None:

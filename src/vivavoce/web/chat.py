@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, cast
 
 from starlette.requests import Request
@@ -11,6 +12,7 @@ from starlette.routing import Route
 from vivavoce.core.conversation import Conversation
 from vivavoce.core.event import Message, Speaker
 from vivavoce.core.transcript import Transcript
+from vivavoce.files.trees import Fault, parse
 from vivavoce.services import chatting, conversations, profiles
 from vivavoce.services.chat import GOES_ON
 from vivavoce.services.chatting import Start
@@ -27,6 +29,7 @@ from vivavoce.web.visitor import visitor
 
 LONGEST = 32_768
 """How many characters somebody may say at once."""
+MOST_VARIABLES = 500
 
 
 def routes(ctx: Context, pages: Pages) -> list[Route]:
@@ -42,9 +45,8 @@ def routes(ctx: Context, pages: Pages) -> list[Route]:
         sent = form(request)
         version, written = sent.get("version", ""), sent.get("variables", "")
         variables = _variables(written)
-        if variables is None:
-            wrong = {"variables": 'Write a JSON object, for example {"name": "Ada"}.'}
-            return _start(request, profile, version, written, wrong, 422)
+        if isinstance(variables, str):
+            return _start(request, profile, version, written, {"variables": variables}, 422)
         try:
             begun = await chatting.begin(ctx, org, Start(id_, version or None, variables))
         except (Rejected, Broken, Busy) as failure:
@@ -139,15 +141,23 @@ def _status(failure: Exception) -> int:
     return 400 if isinstance(failure, Rejected) else 409 if isinstance(failure, Busy) else 503
 
 
-def _variables(written: str) -> Mapping[str, Any] | None:
-    """The variables that were typed; None where they are no JSON object."""
+def _variables(written: str) -> Mapping[str, Any] | str:
+    """The variables that were typed, or what is wrong with them."""
     if not written.strip():
         return {}
     try:
         given = json.loads(written, parse_constant=_no_number)
     except (ValueError, RecursionError):
-        return None
-    return cast("dict[str, Any]", given) if isinstance(given, dict) else None
+        given = None
+    if not isinstance(given, dict):
+        return 'Write a JSON object, for example {"name": "Ada"}.'
+    if len(cast("dict[str, Any]", given)) > MOST_VARIABLES:
+        return f"At most {MOST_VARIABLES} variables."
+    faults: list[Fault] = []
+    trees = parse(Path("variables.json"), written, faults)
+    if faults:
+        return f"Line {faults[0].place.line}: {faults[0].message}."
+    return trees[0].value
 
 
 def _no_number(name: str) -> float:

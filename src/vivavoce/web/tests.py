@@ -101,15 +101,19 @@ def routes(ctx: Context, pages: Pages) -> list[Route]:
         written = writing.of_form(given)
         if given.get("do") == "add":
             return await _form(request, written.plus(), before)
+        kept = before is not None and writing.same(written, await _as_written(request, before))
         read = writing.read(written)
-        document = read.document
-        if document is None:
+        document = None if kept else read.document
+        if document is None and not kept:
             return await _form(request, written, before, read.errors, 400)
 
         def work(tx: Tx) -> tuple[str, str | None]:
-            if before is not None:
-                _refuse_change(tx, org, before.id, given)
-            made = suites.put_test(ctx, tx, org, before.id if before else None, document).scenario
+            made = before
+            if made is not None:
+                _refuse_change(tx, org, made.id, given)
+            if document is not None:
+                made = suites.put_test(ctx, tx, org, made.id if made else None, document, read.order).scenario
+            assert made is not None, "what was not there before is what the document says"
             if given.get("do") != "run":
                 return made.id, None
             return made.id, runs.trigger(ctx, tx, org, made.id, None).id

@@ -1,7 +1,10 @@
 """Which versions conversations get: as people read it, and as a form says it."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import hashlib
+import re
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from math import isfinite
 
 from vivavoce.core.assistant import Version
@@ -16,6 +19,7 @@ OPERATORS: Mapping[Operator, str] = {
     Operator.NOT_IN: "is none of",
     Operator.STARTS_WITH: "begins with one of",
 }
+_WEIGHT = re.compile(r"r([0-9]{1,3})w(.+)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +33,7 @@ class ClauseTyped:
 
 @dataclass(frozen=True, slots=True)
 class RuleTyped:
-    """A rule as it was typed: ``weights`` are percents by the ids of versions."""
+    """A rule as it was typed: ``weights`` are percents by the ids of versions, of those that were given any."""
 
     clauses: tuple[ClauseTyped, ...] = ()
     weights: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -92,15 +96,39 @@ def typed(rollout: Rollout | None) -> tuple[RuleTyped, ...]:
             tuple(ClauseTyped(one.attribute, one.operator.value, "\n".join(one.values)) for one in rule.clauses),
             {rule.version_id: "100"}
             if rule.version_id is not None
-            else {slot.version_id: f"{slot.weight:g}" for slot in rule.slots},
+            else {slot.version_id: str(slot.weight).removesuffix(".0") for slot in rule.slots},
         )
         for rule in (rollout.rules if rollout else ())
     )
 
 
-def read(sent: Form, version_ids: Sequence[str]) -> tuple[RuleTyped, ...]:
-    """What the form sent, rule by rule."""
+def fits(rollout: Rollout | None) -> bool:
+    """Whether the form has room for all of it."""
+    rules = rollout.rules if rollout else ()
+    return len(rules) <= MOST_RULES and all(len(rule.clauses) <= MOST_CLAUSES for rule in rules)
+
+
+def seal(main: Version, rollout: Rollout | None) -> str:
+    """What is another text when another version is main, or when other rules are served."""
+    return hashlib.sha256(repr((main.id, rollout)).encode()).hexdigest()[:32]
+
+
+def only(rules: Sequence[RuleTyped], version_ids: Collection[str]) -> tuple[RuleTyped, ...]:
+    """The rules without the shares of other versions."""
+    return tuple(
+        replace(rule, weights={id_: written for id_, written in rule.weights.items() if id_ in version_ids})
+        for rule in rules
+    )
+
+
+def read(sent: Form) -> tuple[RuleTyped, ...]:
+    """What the form sent, rule by rule. A weight is the field ``r0w`` with the version's id behind it."""
     many = _count(sent.get("rules", ""), MOST_RULES)
+    weights: defaultdict[int, dict[str, str]] = defaultdict(dict)
+    for name, written in sent.multi_items():
+        found_weight = _WEIGHT.fullmatch(name) if written.strip() else None
+        if found_weight:
+            weights[int(found_weight[1])][found_weight[2]] = written.strip()
     found: list[RuleTyped] = []
     for place in range(many):
         clauses = tuple(
@@ -112,8 +140,7 @@ def read(sent: Form, version_ids: Sequence[str]) -> tuple[RuleTyped, ...]:
             for one in range(_count(sent.get(f"r{place}clauses", ""), MOST_CLAUSES))
         )
         kept = tuple(one for one in clauses if one.attribute or one.values.strip())
-        weights = {id_: sent.get(f"r{place}w{number}", "").strip() for number, id_ in enumerate(version_ids)}
-        found.append(RuleTyped(kept, weights))
+        found.append(RuleTyped(kept, weights[place]))
     return tuple(found)
 
 
@@ -140,8 +167,8 @@ def to_rules(rules: Sequence[RuleTyped]) -> tuple[tuple[Rule, ...], dict[str, st
             continue
         clauses = tuple(_clause(one, f"r{place}c{number}", errors) for number, one in enumerate(rule.clauses))
         slots: list[Slot] = []
-        for number, (id_, written) in enumerate(rule.weights.items()):
-            weight = _weight(written, f"r{place}w{number}", errors)
+        for id_, written in rule.weights.items():
+            weight = _weight(written, f"r{place}w{id_}", errors)
             if weight:
                 slots.append(Slot(id_, weight))
         total = percent(slots)

@@ -1,20 +1,34 @@
 """Versions of an assistant: compared, promoted, and served by shares."""
 
+from asyncio import to_thread
+from dataclasses import dataclass
+
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from vivavoce.core.assistant import Form
+from vivavoce.core.assistant import Form, Version
+from vivavoce.core.rollout import Rollout
 from vivavoce.services import assistants, comparing, profiles, rollouts
 from vivavoce.services.context import Context
 from vivavoce.services.errors import NotFound, Rejected
 from vivavoce.services.profiles import Profile
-from vivavoce.storage.database import Tx
 from vivavoce.web import asked, traffic
 from vivavoce.web.differing import told
 from vivavoce.web.gate import form
 from vivavoce.web.pages import Pages, part
 from vivavoce.web.visitor import visitor
+
+CHANGED = (
+    "Another version was made main, or other shares were saved, while you wrote. Look at yours, and save again to put "
+    "them in the place of what is served now."
+)
+LEFT_OUT = "Shares of versions that are main now, or gone, are left out."
+
+
+@dataclass(frozen=True, slots=True)
+class _Changed(Exception):
+    """What the form was made for is served no more."""
 
 
 def routes(ctx: Context, pages: Pages) -> list[Route]:
@@ -38,7 +52,7 @@ def routes(ctx: Context, pages: Pages) -> list[Route]:
             left=before,
             right=after,
             found=found,
-            fields=told(found.fields),
+            fields=await to_thread(told, found.fields),
             called=traffic.called,
             titled=traffic.titled,
         )
@@ -55,28 +69,26 @@ def routes(ctx: Context, pages: Pages) -> list[Route]:
     async def save(request: Request) -> Response:
         profile = await _rollable(request)
         sent = form(request)
-        typed = traffic.read(sent, [one.id for one in _others(profile)])
+        typed, seen = traffic.read(sent), sent.get("seen", "")
         act = sent.get("act", "save")
         if act not in ("save", "look"):
-            return _form(request, profile, traffic.changed(typed, act), {})
+            return _form(request, profile, traffic.changed(typed, act), {}, seen=seen)
         rules, errors = traffic.to_rules(typed)
         if errors or act == "look":
-            return _form(request, profile, typed, errors, 422 if errors else 200)
-        org, id_ = visitor(request).org, profile.assistant.id
+            return _form(request, profile, typed, errors, 422 if errors else 200, seen=seen)
+        id_ = profile.assistant.id
 
-        def work(tx: Tx) -> None:
-            rollouts.create(ctx, tx, org, id_, rules)
+        def check(main: Version, rollout: Rollout | None) -> None:
+            if traffic.seal(main, rollout) != seen:
+                raise _Changed
 
         try:
-            if not rules:
-                if profile.rollout is not None:
-                    await rollouts.delete(ctx, org, id_)
-            elif profile.rollout is not None:
-                await rollouts.update(ctx, org, id_, rules)
-            else:
-                await ctx.database.write(work)
+            await rollouts.serve(ctx, visitor(request).org, id_, rules, check)
+        except _Changed:
+            # Whoever sends it once more has seen what is served now.
+            return _form(request, await _rollable(request), typed, {"": CHANGED}, 409)
         except Rejected as failure:
-            return _form(request, profile, typed, {"": str(failure)}, 409)
+            return _form(request, profile, typed, {"": str(failure)}, 409, seen=seen)
         return RedirectResponse(f"/ui/assistants/{part(id_)}?said=saved#traffic", 303)
 
     async def end(request: Request) -> Response:
@@ -88,6 +100,8 @@ def routes(ctx: Context, pages: Pages) -> list[Route]:
         profile = await profiles.retrieve(ctx, visitor(request).org, request.path_params["id"])
         if profile.assistant.form is not Form.ASSISTANT:
             raise Rejected("Only assistants with a main version are served by shares.")
+        if not traffic.fits(profile.rollout):
+            raise Rejected("There are more rules and conditions than fit into a form. Change them through the API.")
         return profile
 
     def _form(
@@ -96,7 +110,13 @@ def routes(ctx: Context, pages: Pages) -> list[Route]:
         typed: tuple[traffic.RuleTyped, ...],
         errors: dict[str, str],
         status: int = 200,
+        *,
+        seen: str | None = None,
     ) -> Response:
+        others = _others(profile)
+        kept = traffic.only(typed, {one.id for one in others})
+        if kept != typed:
+            typed, errors = kept, errors | {"": f"{errors.get('', '')} {LEFT_OUT}".strip()}
         rules, found = traffic.to_rules(typed)
         main = profile.assistant.main
         looks = None
@@ -109,7 +129,9 @@ def routes(ctx: Context, pages: Pages) -> list[Route]:
             "rollout.html",
             status,
             profile=profile,
-            others=_others(profile),
+            others=others,
+            seen=traffic.seal(main, profile.rollout) if seen is None else seen,
+            most_clauses=traffic.MOST_CLAUSES,
             rules=typed,
             errors=errors,
             looks=looks,

@@ -19,11 +19,12 @@ from vivavoce.web.gate import Form
 
 TEXTS = ("name", "suite", "destination", "description", "persona", "scenario", "tester_model")
 NUMBERS = ("max_duration_seconds", "turn_limit", "utterance_limit", "repeats")
+AREAS = ("scenario", "persona", "turns", "variables", "mocks")
 FIELDS = (*TEXTS, *NUMBERS, "assistant", "medium", "turns", "variables", "mocks")
 JUDGED, COMPUTED = "judge", "computed"
 ROWS = 3
 """How many empty criteria a new test begins with."""
-MOST_ROWS = 200
+MOST_ROWS = 2_000
 NO_BRIEF = "Say what the caller wants, unless all they do is read their turns and hang up."
 _SAY = "say: "
 _MORE = "  "
@@ -58,10 +59,11 @@ class Written:
 @dataclass(frozen=True, slots=True)
 class Read:
     """What the form says: a document, or what is wrong, by the names of the fields; ``row-N`` is a criterion, and an
-    empty name stands for all of it."""
+    empty name stands for all of it. ``order`` are the places of its criteria and then its checks, as the rows stand."""
 
     document: OneTest | None
     errors: Mapping[str, str] = field(default_factory=dict[str, str])
+    order: tuple[int, ...] = ()
 
 
 def blank(**given: str | None) -> Written:
@@ -97,11 +99,29 @@ def of_scenario(scenario: Scenario, *, here: bool) -> Written:
         "utterance_limit": _figure(scenario.utterance_limit),
         "repeats": str(scenario.repeats),
     }
-    rows = [
-        Row("" if one.name == named_by(one.text) else one.name, one.text, COMPUTED if one.computed else JUDGED)
-        for one in scenario.criteria
-    ]
+    rows: list[Row] = []
+    taken: set[str] = set()
+    for one in scenario.criteria:
+        name = "" if one.name == named_by(one.text, taken) else one.name
+        rows.append(Row(name, one.text, COMPUTED if one.computed else JUDGED))
+        taken.add(one.name)
     return Written(fields, tuple(rows) or (Row(),) * ROWS)
+
+
+def same(sent: Written, shown: Written) -> bool:
+    """Whether a form was sent as it was shown: browsers have one line break only, and none in a field of one line."""
+    return _plain(sent) == _plain(shown)
+
+
+def _plain(written: Written) -> tuple[dict[str, str], list[Row]]:
+    def line(text: str) -> str:
+        return text.replace("\r", "").replace("\n", "")
+
+    def lines(text: str) -> str:
+        return text.replace("\r\n", "\n").replace("\r", "\n")
+
+    fields = {name: lines(text) if name in AREAS else line(text) for name, text in written.fields.items()}
+    return fields, [Row(line(row.name), lines(row.text), row.kind) for row in written.rows]
 
 
 def _figure(value: int | None) -> str:
@@ -166,10 +186,12 @@ def read(written: Written) -> Read:
         errors["assistant"] = "Choose an assistant, or write the address of one that is elsewhere."
         document["destination"] = "-"
     places: dict[tuple[str, int], int] = {}
+    named = _named(written.rows)
     for kind, name in ((JUDGED, "criteria"), (COMPUTED, "checks")):
-        mine = [(place, row) for place, row in enumerate(written.rows) if row.kind == kind and not row.empty]
-        document[name] = [_criterion(row) for _, row in mine]
-        places |= {(name, number): place for number, (place, _) in enumerate(mine)}
+        mine = [place for place in named if written.rows[place].kind == kind]
+        document[name] = [named[place] for place in mine]
+        places |= {(name, number): place for number, place in enumerate(mine)}
+    rows = list(places.values())
     if not document["criteria"] and not document["checks"]:
         errors.setdefault("criteria", "Without a criterion there is nothing to decide. Write one at least.")
     made: OneTest | None = None
@@ -178,12 +200,21 @@ def read(written: Written) -> Read:
     except ValidationError as failure:
         for one in sifted(document, failure.errors(include_url=False)):
             errors.setdefault(*_told(document, one, places))
-    return Read(None if errors else made, errors)
+    return Read(None if errors else made, errors, tuple(sorted(range(len(rows)), key=lambda place: rows[place])))
 
 
-def _criterion(row: Row) -> Any:
-    name = row.name.strip()
-    return {"name": name, "text": row.text.strip()} if name else row.text.strip()
+def _named(rows: Sequence[Row]) -> Mapping[int, Any]:
+    """The criteria as a document has them, by the places of their rows. Those without a name get it in the order of the
+    rows, which the document does not know."""
+    found: dict[int, Any] = {}
+    taken: set[str] = set()
+    for place, row in enumerate(rows):
+        if row.kind in (JUDGED, COMPUTED) and not row.empty:
+            text = row.text.strip()
+            name = row.name.strip() or named_by(text, taken)
+            taken.add(name)
+            found[place] = {"name": name, "text": text}
+    return found
 
 
 def _told(
