@@ -30,7 +30,7 @@ def place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def viva(*words: str, said: str = "") -> Result:
+def viva(*words: str, said: str | bytes = "") -> Result:
     return CliRunner().invoke(app, ["chat", *words], input=said)
 
 
@@ -48,6 +48,13 @@ def test_an_assistant_of_a_file_then_by_its_name(place: Path) -> None:
     again = viva("Desk", "--data-dir", "kept", "--json", said="Hm\n\nlook\n")
     turns = [json.loads(line) for line in again.output.splitlines()]
     assert [(one["turn"], one["text"]) for one in turns] == [(0, "Hello."), (2, "You said Hm, nobody.")]
+
+
+def test_input_in_another_encoding_is_taken_as_far_as_it_can_be_read() -> None:
+    result = viva("desk.yaml", said=b"caf\xe9\r\nbye\r\n")
+    assert result.exit_code == 0, result.output
+    assert result.output.splitlines()[1] == "assistant: You said caf\ufffd, nobody."
+    assert result.output.splitlines()[-1] == "  the assistant left: hangup"
 
 
 def test_an_assistant_that_there_is_not_is_told() -> None:

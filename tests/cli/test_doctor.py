@@ -67,6 +67,39 @@ def test_a_fresh_machine_can_start_and_nothing_is_made(data: Path) -> None:
     assert "→ Set OPENAI_API_KEY" in shown.output
 
 
+@pytest.mark.parametrize("below", ["", "x"])
+def test_a_file_where_the_directory_should_be_is_told(data: Path, below: str) -> None:
+    data.write_text("", "utf-8")
+    code, found = told("--data-dir", str(data / below))
+    assert (code, found["data directory"][0]["state"]) == (1, "fail")
+    assert found["data directory"][0]["found"] == f"{data} is no directory"
+
+
+def test_a_link_to_nowhere_is_told(data: Path) -> None:
+    data.symlink_to("nowhere")
+    assert (told()[0], told()[1]["data directory"][0]["state"]) == (1, "fail")
+
+
+def test_a_directory_that_cannot_be_looked_at_is_told(data: Path) -> None:
+    data.mkdir()
+    code, found = told("--data-dir", str(data / ("x" * 300)))
+    assert code == 1
+    for name in ("data directory", "secret key", "database"):
+        assert found[name][0]["state"] == "fail"
+        assert "File name too long" in found[name][0]["found"]
+
+
+def test_a_directory_that_may_not_be_entered_is_told(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data.mkdir()
+
+    def access(_path: Path, mode: int) -> bool:
+        return not mode & os.X_OK
+
+    monkeypatch.setattr(os, "access", access)
+    code, found = told()
+    assert (code, found["data directory"][0]["found"]) == (1, f"{data} cannot be written to")
+
+
 def test_mistakes_in_settings_are_told_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VIVA_PORT", "eighty")
     monkeypatch.setenv("VIVA_TURN_LIMIT", "0")

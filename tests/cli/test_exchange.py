@@ -9,6 +9,7 @@ from typer.testing import CliRunner, Result
 from vivavoce.cli.main import app
 from vivavoce.files.editors import schema_text
 from vivavoce.files.reading import read
+from vivavoce.services import suites
 
 SUITE = """\
 suite: shop/orders
@@ -108,6 +109,16 @@ def test_the_files_of_other_apis_are_given_out_and_taken_in(name: str) -> None:
     again = viva("export", "--format", name, "--output", "again", "--data-dir", "elsewhere")
     assert again.exit_code == 0, again.output
     assert imported("again", "--format", name, "--data-dir", "third") == ["created"] * len(first)
+
+
+def test_no_documents_are_made_for_the_files_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    def exported(*_: object) -> None:
+        raise AssertionError("nobody wants them")
+
+    imported("orders.viva.yaml")
+    monkeypatch.setattr(suites, "exported", exported)
+    done = viva("export", "--format", "telnyx", "--output", "out")
+    assert done.exit_code == 0, done.output
 
 
 def test_tests_of_no_suite_stay_behind() -> None:

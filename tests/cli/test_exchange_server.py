@@ -4,6 +4,7 @@ import json
 from collections.abc import Generator
 from pathlib import Path
 
+import httpx2
 import pytest
 from tests.cli.test_exchange import SUITE, viva
 from tests.support.server import Server, serving
@@ -73,3 +74,19 @@ def test_what_cannot_be_done_is_told_in_a_line(words: tuple[str, ...], message: 
     done = viva(*words)
     assert (done.exit_code, message in done.stderr) == (2, True), done.output
     assert done.stdout == ""
+
+
+def test_a_suite_that_a_server_cannot_be_asked_for_stays_behind(server: Server) -> None:
+    imported("orders.viva.yaml")
+    with httpx2.Client(base_url=server.url, headers={"Authorization": f"Bearer {server.key}"}) as vendor:
+        body = {"name": "t", "instructions": "x", "rubric": [{"name": "a", "criteria": "b"}], "destination": "a-1"}
+        made = vendor.post("/v2/ai/assistants/tests", json={**body, "test_suite": "shop/history"})
+        made.raise_for_status()
+        done = viva("export", "--output", "out")
+        one = viva("export", "--suite", "shop/history")
+        vendor.delete(f"/v2/ai/assistants/tests/{made.json()['test_id']}").raise_for_status()
+    assert done.exit_code == 0, done.output
+    assert done.stdout.split() == ["out/assistants/Desk.yaml", "out/shop-orders.viva.yaml"]
+    assert done.stderr == "A server cannot be asked for the suite 'shop/history': it stays behind.\n"
+    assert (one.exit_code, one.stdout) == (2, "")
+    assert one.stderr.startswith("A server cannot be asked for the suite 'shop/history': leave --server")

@@ -188,6 +188,31 @@ def test_no_server_and_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
     assert viva("run", path, "--server", "nonsense").exit_code == 2
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("show", ""),
+        ("show", "\udcff"),
+        ("show", "x", "--server", "http://127.0.0.1:abc"),
+        ("show", "x", "--server", "http://127.0.0.1:99999"),
+        ("show", "x", "--api-key", "topsecret\x00"),
+        ("show", "x", "--api-key", " "),
+        ("watch", "--suite", "\udcff"),
+        ("watch", "--batch", "."),
+    ],
+)
+def test_what_nobody_can_be_asked_is_one_line_and_no_failed_test(words: tuple[str, ...]) -> None:
+    done = viva(*words)
+    assert (done.exit_code, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
+    assert "topsecret" not in done.stderr
+
+
+def test_a_suite_without_a_name_that_can_be_addressed() -> None:
+    path = suite("dot", PASSES)
+    path.write_text(path.read_text("utf-8").replace("suite: dot", 'suite: "."'), "utf-8")
+    assert viva("run", path).exit_code == 2
+
+
 def test_a_time_limit(tmp_path: Path) -> None:
     with open_desk() as desk:
         over = threading.Event()

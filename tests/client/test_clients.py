@@ -215,10 +215,77 @@ def test_a_batch_is_not_started_twice() -> None:
     assert given.paused == []
 
 
-@pytest.mark.parametrize("address", ["", "viva.example", "ftp://viva.example", "http://"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "viva.example",
+        "ftp://viva.example",
+        "http://",
+        "http://viva.example:abc",
+        "http://viva.example:99999",
+        "http://[viva",
+        "http://viva..example",
+        "http://viva.example?x=1",
+        "http://\udcff",
+        "http://a:secret@viva.example:abc",
+        "a:secret@viva.example",
+        "http://a:se/cret@viva.example",
+        "http://a:se?cret@viva.example",
+    ],
+)
 def test_an_address_must_be_one(address: str) -> None:
-    with pytest.raises(ValueError, match="no address"):
-        Client(address, "key")
+    for kind in (Client, AsyncClient):
+        with pytest.raises(ValueError, match="no address") as caught:
+            kind(address, "key")
+        assert "cret" not in str(caught.value)
+
+
+def test_a_password_in_the_address_is_neither_sent_nor_shown() -> None:
+    given = Listed([httpx2.ReadTimeout("late")])
+    with (
+        Client("http://a:secret@viva.example", "key", transport=given.transport) as client,
+        pytest.raises(Unreachable, match=r"^no answer from http://viva\.example: late$"),
+    ):
+        client.start_batch(suite="desk")
+    assert given.asked[0].headers["authorization"] == "Bearer key"
+
+
+def test_a_key_that_cannot_be_sent_is_refused_and_not_repeated() -> None:
+    given = Listed([answer(dict(RUN))])
+    with Client(URL, "key\r\n", transport=given.transport) as client:
+        client.get_run("r1")
+    assert given.asked[0].headers["authorization"] == "Bearer key"
+    for key in ("topsecret\r\nX: y", "topsecret\x00", "topsecret\udcff", "topsecr\u00e9t"):
+        with pytest.raises(ValueError, match="the key cannot be sent") as caught:
+            Client(URL, key)
+        assert "topsec" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("SSL_CERT_FILE", "/nowhere.pem", "certificates cannot be read: No such file"),
+        ("ALL_PROXY", "socks5://127.0.0.1:1", "SOCKS"),
+        ("ALL_PROXY", "http://a:secret@127.0.0.1:abc", "proxy of the environment has no address"),
+    ],
+)
+def test_an_environment_that_cannot_be_used_is_said(
+    name: str, value: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    for kind in (Client, AsyncClient):
+        with pytest.raises(ValueError, match=said) as caught:
+            kind("https://viva.example", "key")
+        assert "secret" not in str(caught.value)
+
+
+def test_an_answer_that_cannot_be_decoded_is_none() -> None:
+    def broken(_request: httpx2.Request) -> httpx2.Response:
+        return httpx2.Response(200, content=b"this is not compressed", headers={"content-encoding": "gzip"})
+
+    with made(Listed([broken])) as client, pytest.raises(Unreachable, match="no answer"):
+        client.say("c", "Hi")
 
 
 @pytest.mark.parametrize("address", [URL, URL + "/", URL + "/viva/v1", URL + "/viva/v1/"])
@@ -229,10 +296,26 @@ def test_the_root_of_the_api_may_be_there_already(address: str) -> None:
     assert str(given.asked[0].url) == f"{URL}/viva/v1/runs/r1"
 
 
-@pytest.mark.parametrize("name", ["", ".", ".."])
+@pytest.mark.parametrize("name", ["", ".", "..", "x" * 70_000])
 def test_a_name_cannot_lead_elsewhere(name: str) -> None:
-    with made(Listed([])) as client, pytest.raises(ValueError, match="cannot be a name"):
-        client.get_suite(name)
+    with made(Listed([])) as client:
+        asks: list[Ask] = [client.get_suite, client.follow_run, lambda name: client.put_suite({"suite": name})]
+        for ask in asks:
+            with pytest.raises(ApiError, match="cannot be a name") as caught:
+                ask(name)
+            assert caught.value.status == 422
+
+
+def test_half_a_character_is_sent_nowhere() -> None:
+    with made(Listed([])) as client:
+        asks: list[Ask] = [
+            client.get_run,
+            lambda suite: client.get_runs(suite=suite),
+            lambda suite: client.follow_all(suite=suite),
+        ]
+        for ask in asks:
+            with pytest.raises(ApiError, match="is not UTF-8"):
+                ask("a\udcff")
 
 
 # --- live events ----------------------------------------------------------------------------------------------------

@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 from tests.support.server import environment
 
+from vivavoce.pytest_plugin import station
+from vivavoce.pytest_plugin.station import open_station
+from vivavoce.running.errors import CannotStart
+
 SUITE = """\
 suite: desk
 assistant:
@@ -202,6 +206,21 @@ def test_a_project_that_does_not_use_it_imports_nothing_of_it(tmp_path: Path) ->
     )
     (tmp_path / "pytest.ini").write_text(INI, encoding="utf-8")
     assert "1 passed" in run(tmp_path)
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:abc", "http://127.0.0.1:99999", "nonsense"])
+def test_an_address_that_is_none_ends_at_once(address: str) -> None:
+    with pytest.raises(CannotStart, match="is no address of a server"), open_station(address, "key"):
+        pass
+
+
+def test_whatever_goes_wrong_at_the_start_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_url: str, _key: str | None) -> None:
+        raise OverflowError("of something else")
+
+    monkeypatch.setattr(station, "connected", broken)
+    with pytest.raises(CannotStart, match="of something else"), open_station("http://127.0.0.1:1", "key"):
+        pass
 
 
 def test_a_server_that_cannot_start_is_said_of_each_test(tmp_path: Path) -> None:

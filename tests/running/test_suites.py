@@ -13,6 +13,7 @@ from tests.support.answers import AT, BATCH, RUN, TURN, answer, event, stream
 from vivavoce.client import AsyncClient
 from vivavoce.clock import SystemClock
 from vivavoce.reports.results import Code, Problem, Report, State, code
+from vivavoce.running import suites
 from vivavoce.running.suites import Began, Moved, Plan, Told, Wanted, matching, run_suites
 
 DOCUMENT = {"suite": "desk", "tests": [{"name": "Order"}, {"name": "Refund"}]}
@@ -99,7 +100,7 @@ class Server:
 
 
 async def ran(
-    server: Server,
+    server: "Server | Silent",
     *plans: Plan,
     wanted: Wanted = EVERYTHING,
     heard: list[Told] | None = None,
@@ -183,6 +184,57 @@ async def test_what_takes_too_long_is_cancelled() -> None:
     assert report.problems == (Problem("it was not over within 0.05 s"),)
     assert code(report) is Code.BROKEN
     assert server.cancelled == {"b1": "it was not over within 0.05 s"}
+
+
+@dataclass
+class Silent:
+    """Answers as the server does, but no longer when it is asked this."""
+
+    server: Server
+    asked: str
+    silent: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def __call__(self, request: httpx2.Request) -> httpx2.Response:
+        path = request.url.path.removeprefix("/viva/v1")
+        if self.asked in f"{request.method} {path}":
+            self.silent.set()
+            await asyncio.Event().wait()
+        return await self.server(request)
+
+
+@pytest.mark.parametrize("asked", ["PUT /suites/desk", "POST /batches", "/events", "/runs", "/cancel"])
+async def test_a_silent_server_is_not_waited_for(asked: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(suites, "GRACE_S", 0.02)
+    monkeypatch.setattr(suites, "LAST_WORDS_S", 0.02)
+    server = Server({"Hello": "passed"})
+    other = Plan({"suite": "other", "tests": [{"name": "Hello"}]})
+    # What is heard of one suite is told, whatever becomes of the other.
+    answering = Silent(server, asked)
+    async with asyncio.timeout(10):
+        report = await ran(answering, PLAN, other, wanted=Wanted(timeout_s=0.05))
+    assert answering.silent.is_set()
+    assert report.problems == (Problem("it was not over within 0.05 s"),)
+    late = Problem("the server did not answer in time", "desk.viva.yaml")
+    assert report.suites[0].problem == late
+    assert code(report) is Code.BROKEN
+    if asked == "PUT /suites/desk":
+        assert report.suites[1].tests[0].state is State.PASSED
+
+
+async def test_what_a_listener_raises_ends_all_of_it() -> None:
+    server = Server({"Order": "passed"})
+    other = Plan({"suite": "other", "tests": [{"name": "Long"}]})
+
+    def tell(told: Told) -> None:
+        if isinstance(told, Moved):
+            raise OSError("full")
+
+    transport = httpx2.MockTransport(server)
+    async with AsyncClient("http://viva.example", "key", transport=transport) as client:
+        with pytest.raises(OSError, match="full"):
+            await run_suites(client, [PLAN, other], EVERYTHING, SystemClock(), tell)
+    assert server.cancelled == dict.fromkeys(server.batches, "whoever ran it stopped")
+    assert "b1" in server.cancelled
 
 
 async def test_whoever_is_cancelled_cancels_what_was_begun() -> None:

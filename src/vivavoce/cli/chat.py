@@ -1,10 +1,11 @@
 """``viva chat``: try an assistant, as a caller would."""
 
 import asyncio
+import contextlib
 import json
 import sys
 import threading
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -121,7 +122,7 @@ async def _brought(client: "AsyncClient", document: Mapping[str, Any]) -> str:
 async def _talk(client: "AsyncClient", began: "Chat", as_json: bool) -> None:
     from vivavoce.client import ApiError
 
-    asks = sys.stdin.isatty() and not as_json
+    asks = sys.stdin is not None and sys.stdin.isatty() and not as_json  # pyright: ignore[reportUnnecessaryComparison]
     _tell(began.turns, as_json)
     try:
         if began.over:
@@ -147,9 +148,10 @@ async def _lines(asks: bool) -> AsyncGenerator[str]:
     loop, arrived = asyncio.get_running_loop(), asyncio.Queue[str]()
 
     def read() -> None:
-        for line in iter(sys.stdin.readline, ""):
-            loop.call_soon_threadsafe(arrived.put_nowait, line)
-        loop.call_soon_threadsafe(arrived.put_nowait, "")
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody listens any more
+            for line in _typed():
+                loop.call_soon_threadsafe(arrived.put_nowait, line)
+            loop.call_soon_threadsafe(arrived.put_nowait, "")
 
     # Not one of the loop's threads: those are waited for, and this one may wait for a line that never comes.
     threading.Thread(target=read, daemon=True).start()
@@ -160,6 +162,15 @@ async def _lines(asks: bool) -> AsyncGenerator[str]:
         if not line:
             return
         yield line
+
+
+def _typed() -> Iterator[str]:
+    """Every line of the input. What is no text in its encoding is replaced, and what cannot be read is its end."""
+    if sys.stdin is None:  # pyright: ignore[reportUnnecessaryComparison]  # it is, where the input was closed
+        return
+    with contextlib.suppress(OSError):
+        for line in iter(sys.stdin.buffer.readline, b""):
+            yield line.decode(sys.stdin.encoding or "utf-8", errors="replace")
 
 
 def _tell(turns: "Sequence[Turn]", as_json: bool) -> None:

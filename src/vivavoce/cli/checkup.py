@@ -6,6 +6,7 @@ import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import ValidationError
@@ -95,14 +96,24 @@ def _settings(settings: Settings) -> Iterator[Check]:
 
 def _room(settings: Settings) -> Iterator[Check]:
     directory = settings.file.parent if settings.file is not None else settings.data_dir
-    there = next(one for one in (directory.absolute(), *directory.absolute().parents) if one.exists())
-    if not os.access(there, os.W_OK):
-        advice = "Give VIVA_DATA_DIR a directory that this user may write to."
+    whole = directory.absolute()
+    advice = "Give VIVA_DATA_DIR a directory that this user may write to."
+    try:
+        # A link that leads nowhere is in the way of a directory as well.
+        there = next(one for one in (whole, *whole.parents) if one.exists() or one.is_symlink())
+        is_one, usable = there.is_dir(), os.access(there, os.W_OK | os.X_OK)
+        free = shutil.disk_usage(there).free
+    except OSError as failure:
+        yield Check("data directory", "fail", f"{directory}: {failure.strerror or failure}", advice)
+        return
+    if not is_one:
+        yield Check("data directory", "fail", f"{there} is no directory", advice)
+        return
+    if not usable:
         yield Check("data directory", "fail", f"{there} cannot be written to", advice)
     else:
-        missing = "" if there == directory.absolute() else ", which is made at the first start"
+        missing = "" if there == whole else ", which is made at the first start"
         yield Check("data directory", "ok", f"{directory}{missing}")
-    free = shutil.disk_usage(there).free
     state: State = "fail" if free < LITTLE_BYTES else "warn" if free < FEW_BYTES else "ok"
     advice = "" if state == "ok" else "Make room, or keep less: VIVA_KEEP_RUNS_DAYS, VIVA_KEEP_CONVERSATIONS_DAYS."
     yield Check("disk", state, f"{free / 1024**3:.1f} GiB free", advice)
@@ -117,22 +128,34 @@ def _secret_key(settings: Settings) -> Iterator[Check]:
         yield Check(name, "fail", "there is none", "Set VIVA_SECRET_KEY: all servers of a database share it.")
         return
     path = settings.data_dir / "secret.key"
+    try:
+        yield _kept(name, path)
+    except OSError as failure:
+        yield Check(name, "fail", f"{path}: {failure.strerror or failure}", "Let this user read it.")
+
+
+def _kept(name: str, path: Path) -> Check:
     if not path.exists():
-        yield Check(name, "ok", f"{path} is made at the first start")
-    elif not os.access(path, os.R_OK):
-        yield Check(name, "fail", f"{path} cannot be read", "Let this user read it.")
-    elif not path.read_text(encoding="ascii", errors="replace").strip():
-        yield Check(name, "fail", f"{path} is empty", "Restore the file, or set VIVA_SECRET_KEY.")
-    elif os.name != "nt" and path.stat().st_mode & 0o077:
-        yield Check(name, "warn", f"others may read {path}", f"chmod 600 {path}")
-    else:
-        yield Check(name, "ok", str(path))
+        return Check(name, "ok", f"{path} is made at the first start")
+    if not os.access(path, os.R_OK):
+        return Check(name, "fail", f"{path} cannot be read", "Let this user read it.")
+    if not path.read_text(encoding="ascii", errors="replace").strip():
+        return Check(name, "fail", f"{path} is empty", "Restore the file, or set VIVA_SECRET_KEY.")
+    if os.name != "nt" and path.stat().st_mode & 0o077:
+        return Check(name, "warn", f"others may read {path}", f"chmod 600 {path}")
+    return Check(name, "ok", str(path))
 
 
 async def _database(settings: Settings) -> tuple[Check, ...]:
     name, shown = "database", without_password(settings.url)
-    if settings.file is not None and not settings.file.exists():
-        return (Check(name, "ok", f"{settings.file} is made at the first start"), _clock(None))
+    if settings.file is not None:
+        try:
+            missing = not settings.file.exists()
+        except OSError as failure:
+            why = failure.strerror or str(failure)
+            return (Check(name, "fail", f"{shown}: {why}", "Let this user read it."), _clock(None))
+        if missing:
+            return (Check(name, "ok", f"{settings.file} is made at the first start"), _clock(None))
     opened = connect(settings.url)
     try:
         found = await revisions(opened)

@@ -66,19 +66,22 @@ def export(
         from vivavoce.services import suites as services
         from vivavoce.services import transfer
 
-        def documents(tx: Any) -> tuple[Any, Any]:
-            bundle = transfer.collect(tx, org_id, suites, whom)
-            return bundle, services.exported(tx, org_id, bundle.scenarios, bundle.assistants)
+        def collected(tx: Any) -> Any:
+            return transfer.collect(tx, org_id, suites, whom)
 
-        form = None if format_name == OURS else _format(format_name)
-        bundle, (found, assistants) = await opened.read(documents)
-        if form is None:
+        def documents(tx: Any) -> tuple[int, Any]:
+            bundle = collected(tx)
             loose = sum(one.suite is None for one in bundle.scenarios)
+            return loose, services.exported(tx, org_id, bundle.scenarios, bundle.assistants)
+
+        if format_name == OURS:
+            loose, (found, assistants) = await opened.read(documents)
             if loose:
                 typer.echo(f"{loose} tests are in no suite, and stay behind.", err=True)
             _put_out(found, assistants, output)
             return
-        written = form.write(bundle)
+        form = _format(format_name)
+        written = form.write(await opened.read(collected))
         for note in written.notes:
             typer.echo(note, err=True)
         assert output is not None
@@ -91,7 +94,12 @@ def export(
 async def _from_server(
     at: str, api_key: str | None, suites: Sequence[str], whom: Sequence[str]
 ) -> tuple[list[dict[str, Any]], dict[str, dict[str, Any]]]:
+    from vivavoce.files.schema import nameable
     from vivavoce.running.connecting import connected
+
+    for name in suites:
+        if not nameable(name):
+            _fail(f"A server cannot be asked for the suite {name!r}: leave --server and VIVA_SERVER out.")
 
     async with connected(at, api_key) as client:
 
@@ -104,7 +112,12 @@ async def _from_server(
                     return found
 
         listed = {one["id"]: one["name"] for one in await every(client.get_assistants)}
-        names = suites if suites or whom else [one.name for one in await every(client.get_suites)]
+        names = list(suites)
+        for one in [] if suites or whom else await every(client.get_suites):
+            if nameable(one.name):
+                names.append(one.name)
+            else:
+                typer.echo(f"A server cannot be asked for the suite {one.name!r}: it stays behind.", err=True)
         found = [await client.get_suite(name) for name in names]
         wanted = [_id_of(one, listed) for one in whom] if suites or whom else list(listed)
         for document in (each for one in found for each in (one, *one["tests"])):
@@ -135,14 +148,13 @@ def _put_out(suites: Sequence[dict[str, Any]], assistants: Mapping[str, dict[str
 
 
 def _save(folder: Path, files: Mapping[str, str]) -> None:
+    from vivavoce.cli.writing import put
+
     try:
         for name, text in files.items():
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            # Whole or not at all: what was there stays until all of the new is.
-            fresh = path.with_name(f".{path.name}.new")
-            fresh.write_text(text, "utf-8")
-            fresh.replace(path)
+            put(path, text)
             typer.echo(str(path))
     except OSError as failure:
         _fail(f"{folder} cannot be written: {failure.strerror or failure}")

@@ -98,10 +98,14 @@ def run(
             if only is not None and not report.tests and not report.all_problems:
                 typer.echo(f"No test has a name with {only!r}.", err=True)
                 return server.CANNOT
+            # Before anything else: there may be nobody left who listens to the rest.
+            written = _write(files, report)
             printing.tell_report(to, report)
         if on_github:
             printing.annotate(sys.stderr if to_stdout else sys.stdout, report)
-        return max(_write(files, report, to_stdout=to_stdout), int(code(report)), key=_weight)
+        if to_stdout:
+            typer.echo(_document(report), nl=False)
+        return max(written, int(code(report)), key=_weight)
 
     server.run(main, "Interrupted: what was begun was cancelled.")
 
@@ -189,23 +193,25 @@ def _progress(to: "Console", *, quiet: bool) -> "Generator[_Lines | _Bars]":
 def _prepare(files: _Files) -> None:
     """Find out now that a report cannot be written, and not when everything has been paid for. Raises ``OSError``."""
     for path in files.all:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        parent = Path(os.path.realpath(path)).parent
+        parent.mkdir(parents=True, exist_ok=True)
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-        if not os.access(path if path.exists() else path.parent, os.W_OK):
+        if not os.access(path if path.exists() else parent, os.W_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
 
-def _write(files: _Files, report: "Report", *, to_stdout: bool) -> int:
-    """Write the reports; returns a code."""
+def _document(report: "Report") -> str:
     from vivavoce.reports.document import document
 
+    return json.dumps(document(report), indent=2) + "\n"
+
+
+def _write(files: _Files, report: "Report") -> int:
+    """Write the reports; returns a code."""
     texts: dict[Path, str] = {}
-    told = json.dumps(document(report), indent=2)
-    if to_stdout:
-        typer.echo(told)
     if files.document:
-        texts[files.document] = told + "\n"
+        texts[files.document] = _document(report)
     if files.junit:
         from vivavoce.reports.junit import junit
 
@@ -223,14 +229,12 @@ def _write(files: _Files, report: "Report", *, to_stdout: bool) -> int:
 
 
 def _written(texts: Mapping[Path, str]) -> int:
+    from vivavoce.cli.writing import put
+
     code = 0
     for path, text in texts.items():
-        # Whole or not at all: what reads it must not take half a report for one. A pipe is written to as it is.
-        fresh = path if path.exists() and not path.is_file() else path.with_name(f".{path.name}.{os.getpid()}")
         try:
-            fresh.write_text(text, encoding="utf-8", errors="backslashreplace")
-            if fresh is not path:
-                fresh.replace(path)
+            put(path, text)
         except OSError as failure:
             typer.echo(f"Cannot write {path}: {failure.strerror}", err=True)
             code = server.CANNOT

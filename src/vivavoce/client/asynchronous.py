@@ -29,7 +29,8 @@ class AsyncClient:
     """A server's own API, typed (docs/reference/client.md). An asynchronous context manager.
 
     ``base_url`` is where the server is, such as ``http://127.0.0.1:8080``; ``pause`` waits so many seconds. Raises
-    ``ValueError`` for an address that is none. Every method raises ``ApiError`` and ``Unreachable``.
+    ``ValueError`` for an address that is none, a key that cannot be sent, and where the environment names certificates
+    or a proxy that cannot be used. Every method raises ``ApiError`` and ``Unreachable``.
     """
 
     def __init__(
@@ -40,7 +41,9 @@ class AsyncClient:
         pause: Callable[[float], Awaitable[object]] = asyncio.sleep,
         transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
-        self._http = httpx2.AsyncClient(**wire.options(base_url, api_key), transport=transport)
+        chosen = wire.options(base_url, api_key)
+        with wire.making():
+            self._http = httpx2.AsyncClient(**chosen, transport=transport)
         self._pause = pause
 
     async def __aenter__(self) -> Self:
@@ -60,7 +63,7 @@ class AsyncClient:
             attempt += 1
             try:
                 response = await self._http.send(wire.request(self._http, call))
-            except httpx2.TransportError as failure:
+            except httpx2.RequestError as failure:
                 wait = wire.pause(call, attempt, None)
                 if wait is None:
                     raise wire.unreachable(failure, self._http) from failure
@@ -208,7 +211,8 @@ class AsyncClient:
 
     def follow_all(self, *, suite: str | None = None, test_id: str | None = None) -> AsyncGenerator[News]:
         """How runs change from now on; has no end."""
-        query = {name: value for name, value in (("suite", suite), ("test_id", test_id)) if value is not None}
+        given = (("suite", suite), ("test_id", test_id))
+        query = {name: wire.plain(value) for name, value in given if value is not None}
         return self._follow(Follower("/events", query=query))
 
     async def _follow(self, follower: Follower) -> AsyncGenerator[News]:
@@ -237,7 +241,7 @@ class AsyncClient:
                     else:
                         await response.aread()
                         headers = wire.passing(response)
-            except httpx2.TransportError as broken:
+            except httpx2.RequestError as broken:
                 failure = broken
             wait = wire.stream_pause(attempt, headers)
             if wait is None:

@@ -18,11 +18,14 @@ from vivavoce.client.answers import (
     SuiteSummary,
     Transcript,
 )
+from vivavoce.client.errors import ApiError
 
 T = TypeVar("T")
 Kind = Literal["runs", "batches", "versions"]
 ROOT = "/viva/v1"
 PATIENCE_S = 60.0
+LONGEST_NAME = 5_000
+"""Characters: an address of more than 64 kB is sent by nobody."""
 CHAT_S = 600.0
 """How long an assistant may take to answer: its model and its tools have limits of their own."""
 
@@ -197,11 +200,20 @@ def end_chat(chat_id: str) -> Call[None]:
 
 
 def segment(text: str) -> str:
-    """A name or an id as one segment of a path."""
+    """A name or an id as one segment of a path. Raises ``ApiError`` (422) for what no server can be asked for."""
     # Dots alone would mean another path, quoted or not, to whoever normalises it.
-    if text in ("", ".", ".."):
-        raise ValueError(f"{text!r} cannot be a name or an id")
-    return quote(text, safe="")
+    if text in ("", ".", "..") or len(text) > LONGEST_NAME:
+        raise ApiError(422, f"{text[:20]!r} cannot be a name or an id.")
+    return quote(sendable(text), safe="")
+
+
+def sendable(text: str) -> str:
+    """The text, if it can be a part of an address. Raises ``ApiError`` (422)."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as failure:  # half a character, as a terminal with another encoding hands it over
+        raise ApiError(422, f"{text[:20]!r} is not UTF-8.") from failure
+    return text
 
 
 def _given(**values: Any) -> dict[str, Any]:

@@ -1,14 +1,16 @@
 """How calls become HTTP and answers become results, for both clients: what is sent, read, and tried again."""
 
+import contextlib
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Generator, Mapping
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import httpx2
 
 from vivavoce import __version__
-from vivavoce.client.calls import ROOT, Call
+from vivavoce.client.calls import ROOT, Call, sendable
 from vivavoce.client.errors import ApiError, Unreachable, refusal, unreadable
 from vivavoce.client.stream import Follower, News
 
@@ -30,24 +32,64 @@ _BROKEN = (AttributeError, KeyError, TypeError, ValueError)
 
 
 def options(base_url: str, api_key: str) -> dict[str, Any]:
-    """What both kinds of HTTP clients are made with. Raises ``ValueError`` for an address that is none."""
-    root = base_url.strip().rstrip("/").removesuffix(ROOT)
-    parts = urlsplit(root)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(f"{base_url!r} is no address of a server; it should be like http://127.0.0.1:8080")
-    headers = {"User-Agent": f"vivavoce/{__version__}", "Authorization": f"Bearer {api_key}"}
+    """What both kinds of HTTP clients are made with. Raises ``ValueError`` for an address that is none, and for a key
+    that cannot be sent; it repeats neither the key nor a password of the address."""
+    url = _address(base_url)
+    # A file of variables with the line ends of Windows leaves one of them at the end.
+    key = api_key.strip()
+    if not (key.isascii() and key.isprintable()):
+        raise ValueError("the key cannot be sent: there are characters in it that no key has")
+    headers = {"User-Agent": f"vivavoce/{__version__}", "Authorization": f"Bearer {key}"}
     return {
-        "base_url": root + ROOT,
+        "base_url": url,
         "headers": headers,
         # A proxy of the environment cannot reach this machine's own loopback.
-        "trust_env": parts.hostname not in _LOOPBACK,
-        "verify": parts.scheme == "https",
+        "trust_env": url.host not in _LOOPBACK,
+        "verify": url.scheme == "https",
     }
+
+
+def _address(base_url: str) -> httpx2.URL:
+    try:
+        root = base_url.strip().rstrip("/").removesuffix(ROOT)
+        parts = urlsplit(root)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
+            raise ValueError
+        if parts.query or parts.fragment:  # the paths of calls would become part of it
+            raise ValueError
+        # A name and a password would be sent instead of the key, and shown wherever the address is.
+        url = httpx2.URL(parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl() + ROOT)
+        url.raw_host.decode().encode("idna")  # as the lookup of names does, which would raise it later
+    except (ValueError, httpx2.InvalidURL):
+        # What these errors say repeats parts of the address.
+        raise ValueError(
+            f"{_shown(base_url)!r} is no address of a server; it should be like http://127.0.0.1:8080"
+        ) from None
+    return url
+
+
+def _shown(base_url: str) -> str:
+    """An address that cannot be read, without what may be a password."""
+    return re.sub(r"^(\w+://)?.*@", r"\1", base_url.strip(), flags=re.DOTALL).partition("?")[0]
+
+
+@contextlib.contextmanager
+def making() -> Generator[None]:
+    """What keeps an HTTP client from being made in this environment becomes a ``ValueError``."""
+    try:
+        yield
+    except OSError as failure:
+        why = failure.strerror or type(failure).__name__
+        raise ValueError(f"the certificates cannot be read: {why} (SSL_CERT_FILE, SSL_CERT_DIR)") from failure
+    except ImportError as failure:
+        raise ValueError("a SOCKS proxy needs the package socksio (ALL_PROXY, NO_PROXY)") from failure
+    except httpx2.InvalidURL as failure:
+        raise ValueError("the proxy of the environment has no address that can be read (HTTPS_PROXY)") from failure
 
 
 def request(http: httpx2.Client | httpx2.AsyncClient, call: Call[Any]) -> httpx2.Request:
     """The request that a call stands for."""
-    query = {name: _plain(value) for name, value in (call.query or {}).items()}
+    query = {name: plain(value) for name, value in (call.query or {}).items()}
     body = None if call.body is None else json.dumps(call.body).encode()
     headers = {} if body is None else {"Content-Type": "application/json"}
     timeout = httpx2.Timeout(10.0, read=call.patience_s, write=call.patience_s)
@@ -126,5 +168,6 @@ def _growing(attempt: int) -> float:
     return min(0.25 * 2**attempt, LONGEST_PAUSE_S)
 
 
-def _plain(value: str | int | bool) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+def plain(value: str | int | bool) -> str:
+    """A value of a query. Raises ``ApiError`` (422)."""
+    return str(value).lower() if isinstance(value, bool) else sendable(str(value))

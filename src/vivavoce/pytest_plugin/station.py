@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from vivavoce.client import ApiError, AsyncClient, Unreachable
+from vivavoce.client import AsyncClient
 from vivavoce.running.alone import beside
 from vivavoce.running.connecting import connected
 from vivavoce.running.desk import Desk, open_desk
@@ -81,8 +81,10 @@ def _thread(url: str, key: str | None, desk: Desk) -> Generator[Station]:
                 await client.get_suites(size=1)  # once, instead of by every test that finds nobody there
                 ready.set_result(Station(client, asyncio.get_running_loop(), desk))
                 await over.wait()
-        except (ApiError, CannotStart, Unreachable) as failure:
-            ready.set_exception(CannotStart(str(failure)))
+        except Exception as failure:  # whatever it is, whoever waits must not wait for ever
+            if ready.done():
+                raise
+            ready.set_exception(CannotStart(str(failure) or type(failure).__name__))
 
     # The event loop of the tests' own thread, if there is one, stays as it is.
     thread = threading.Thread(target=lambda: asyncio.run(live()), name="viva", daemon=True)

@@ -22,7 +22,7 @@ async def connected(
         return
     if data_dir is not None:
         raise CannotStart("a data directory is for a server in this process: give either that or a server")
-    if not api_key:
+    if not (api_key and api_key.strip()):
         raise CannotStart("a key for the server is needed: --api-key or VIVA_API_KEY")
     try:
         client = AsyncClient(server, api_key)

@@ -30,6 +30,8 @@ SUITES_AT_ONCE = 16
 TRANSCRIPTS_AT_ONCE = 8
 LAST_WORDS_S = 5.0
 """How long it may take to stop what was begun, when this is stopped itself."""
+GRACE_S = 5.0
+"""How long suites may take to be over when their time is: the server has to say how far their runs came."""
 _PAGE = 100
 
 Choice = Callable[[str, str], bool]
@@ -97,6 +99,8 @@ class _Going:
     wanted: Wanted
     tell: Listener
     places: asyncio.Semaphore
+    given_up_at: float | None
+    """When the loop's clock says that no answer is waited for any longer."""
     batches: set[str] = field(default_factory=set[str])
     stopped: str = ""
 
@@ -104,11 +108,15 @@ class _Going:
         """Have nothing more begin, and end what goes on."""
         if not self.stopped:
             self.stopped = why
-            await asyncio.gather(*map(self.cancel, tuple(self.batches)))
+            await self.cancel_all()
+
+    async def cancel_all(self) -> None:
+        await asyncio.gather(*map(self.cancel, tuple(self.batches)))
 
     async def cancel(self, batch_id: str) -> None:
         with contextlib.suppress(ApiError, Unreachable):  # it is over, or there is nobody to tell
             await self.client.cancel_batch(batch_id, reason=self.stopped)
+            self.batches.discard(batch_id)
 
 
 def matching(pattern: str) -> Choice:
@@ -129,22 +137,33 @@ async def run_suites(
 ) -> Report:
     """Run these suites at the same time, and tell ``tell`` of what happens meanwhile.
 
-    What the server refuses, or that it cannot be reached, is a problem of the suite. When this is cancelled it stops
-    what it has begun.
+    What the server refuses, or that it cannot be reached, is a problem of the suite. When this is cancelled, or
+    ``tell`` raises, it stops what it has begun.
     """
     began, started = clock.now(), clock.ticks()
-    going = _Going(client, wanted, tell, asyncio.Semaphore(SUITES_AT_ONCE))
+    limit = wanted.timeout_s
+    given_up_at = None if limit is None else asyncio.get_running_loop().time() + limit + GRACE_S
+    going = _Going(client, wanted, tell, asyncio.Semaphore(SUITES_AT_ONCE), given_up_at)
     problems: list[Problem] = []
+    running = [asyncio.create_task(_run(going, plan)) for plan in plans]
     try:
         async with _limited(going, problems):
-            suites = await asyncio.gather(*(_run(going, plan) for plan in plans))
-    except asyncio.CancelledError:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(LAST_WORDS_S):
-                await going.stop("whoever ran it stopped")
-        raise
+            suites = await asyncio.gather(*running)
+    finally:
+        await _left(going, running)
     at = datetime.fromtimestamp(began / 1000, UTC)
     return Report(tuple(suites), at, clock.ticks() - started, tuple(problems))
+
+
+async def _left(going: _Going, running: Sequence[asyncio.Task[SuiteResult]]) -> None:
+    """End what nobody follows any longer."""
+    for one in running:
+        one.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
+    going.stopped = going.stopped or "whoever ran it stopped"
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(LAST_WORDS_S):
+            await going.cancel_all()
 
 
 @contextlib.asynccontextmanager
@@ -168,19 +187,25 @@ async def _limited(going: _Going, problems: list[Problem]) -> AsyncGenerator[Non
 
 
 async def _run(going: _Going, plan: Plan) -> SuiteResult:
-    async with going.places:
-        try:
-            applied = await _apply(going.client, plan)
-            chosen = [
-                test
-                for test in applied.tests
-                if test.change != "retired" and going.wanted.chosen(applied.suite, test.name)
-            ]
-            if not chosen or going.stopped:
-                return SuiteResult(applied.suite, tuple(_result(plan, test, ()) for test in chosen), plan.file)
-            return await _examine(going, plan, applied, chosen)
-        except (ApiError, Unreachable) as failure:
-            return SuiteResult(plan.suite, (), plan.file, problem=_problem(plan, failure))
+    try:
+        async with asyncio.timeout_at(going.given_up_at), going.places:
+            return await _whole(going, plan)
+    except TimeoutError:
+        return SuiteResult(plan.suite, (), plan.file, problem=Problem("the server did not answer in time", plan.file))
+    except (ApiError, Unreachable) as failure:
+        return SuiteResult(plan.suite, (), plan.file, problem=_problem(plan, failure))
+
+
+async def _whole(going: _Going, plan: Plan) -> SuiteResult:
+    applied = await _apply(going.client, plan)
+    chosen = [
+        test for test in applied.tests if test.change != "retired" and going.wanted.chosen(applied.suite, test.name)
+    ]
+    if not chosen or going.stopped:
+        return SuiteResult(applied.suite, tuple(_result(plan, test, ()) for test in chosen), plan.file)
+    result = await _examine(going, plan, applied, chosen)
+    going.batches.discard(result.batch_id or "")
+    return result
 
 
 async def _apply(client: AsyncClient, plan: Plan) -> Applied:
@@ -209,10 +234,6 @@ async def _examine(going: _Going, plan: Plan, applied: Applied, chosen: Sequence
         found = await _collect(client, batch.id, transcripts=wanted.transcripts)
     except (ApiError, Unreachable) as failure:
         return SuiteResult(applied.suite, (), plan.file, batch.id, problem or _problem(plan, failure))
-    finally:
-        # Cancelled itself, it leaves the batch to whoever stops all of them.
-        if not _cancelled():
-            going.batches.discard(batch.id)
     unfinished = sum(not one.run.over for one in found)
     if unfinished and problem is None:
         problem = Problem(f"{unfinished} runs are not over", plan.file)
@@ -232,11 +253,6 @@ async def _start(going: _Going, repeats: Mapping[str, int]) -> Batch:
         await asyncio.wait([starting], timeout=LAST_WORDS_S)
         starting.cancel()
         raise
-
-
-def _cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 def _problem(plan: Plan, failure: ApiError | Unreachable) -> Problem:
