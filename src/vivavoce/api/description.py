@@ -14,6 +14,7 @@ QUIET: TelemetryConfig = {
 }
 """The library's own telemetry is off: ours (``vivavoce.telemetry``) knows what may be told, and tells it once."""
 
+
 def describe_key(app: FastAPI) -> None:
     """The gate asks for the key before any route, so the routes know nothing of it; their description should."""
     plain = app.openapi

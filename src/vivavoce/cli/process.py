@@ -70,12 +70,6 @@ def _stop_when_told() -> asyncio.Event:
     return told
 
 
-def hurry() -> None:
-    """Have nothing collected while a thousand modules are imported: nearly all that they make stays. ``settle_memory``
-    ends it."""
-    gc.disable()
-
-
 def settle_memory() -> None:
     """Keep the process small and the collector idle.
 

@@ -27,9 +27,11 @@ def serve(
 
     Example: viva serve --port 8080 --data-dir data
     """
+    from vivavoce.cli.lean import hurry
+
+    hurry()
     from vivavoce.cli import process
 
-    process.hurry()
     chosen = options.settings(host=host, port=port, data_dir=data_dir, database_url=database_url)
     if not works and chosen.file is not None:
         typer.echo(

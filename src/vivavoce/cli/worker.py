@@ -36,9 +36,11 @@ def worker(
 
     Example: viva worker --database-url postgresql://viva:secret@db.example.com/viva --concurrency 200
     """
+    from vivavoce.cli.lean import hurry
+
+    hurry()
     from vivavoce.cli import process
 
-    process.hurry()
     chosen = options.settings(host=host, database_url=database_url, worker_concurrency=concurrency)
     if chosen.file is not None:
         typer.echo(

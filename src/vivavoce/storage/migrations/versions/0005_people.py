@@ -28,9 +28,7 @@ def upgrade() -> None:
     op.create_index(op.f("ix_appointments_org_id"), "appointments", ["org", "id"])
     op.create_index(op.f("ix_duties_kind_due_at_id"), "duties", ["kind", "due_at", "id"])
     given = sa.text("batch_id IS NOT NULL")
-    op.create_index(
-        "ix_runs_batches", "runs", ["org", "batch_id", "id"], sqlite_where=given, postgresql_where=given
-    )
+    op.create_index("ix_runs_batches", "runs", ["org", "batch_id", "id"], sqlite_where=given, postgresql_where=given)
 
 
 def downgrade() -> None:
