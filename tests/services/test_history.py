@@ -134,6 +134,18 @@ async def test_runs_are_listed_with_the_names_that_their_tests_had(ctx: Context)
     assert (await overview.get_runs(ctx, "org-b", RunFilter(), Window())).items == ()
 
 
+async def test_what_was_cancelled_hides_no_failure(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(overview, "_PAGE", 2)
+    await a_test(ctx, name="broke")
+    await batch(ctx, BROKEN)
+    await a_test(ctx, suite="t", name="stopped")
+    for _ in range(5):
+        await batch(ctx, CANCELLED, suite="t")
+    assert [one.test for one in (await overview.home(ctx, ORG)).failures] == ["broke"]
+    monkeypatch.setattr(overview, "_LOOKS", 2)  # nobody looks for ever
+    assert (await overview.home(ctx, ORG)).failures == ()
+
+
 async def test_home_tells_how_it_stands(ctx: Context, hand: Hand) -> None:
     for name in "abcde":
         await a_test(ctx, name=name)

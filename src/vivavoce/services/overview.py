@@ -16,6 +16,9 @@ from vivavoce.storage.results import Counts
 from vivavoce.storage.runs import RunFilter
 
 DAY_MS = 24 * 3_600_000
+_PAGE = 100
+_LOOKS = 10
+"""So many pages of what ended with an error are looked through for those that nobody cancelled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +108,20 @@ def listed(tx: Tx, org: str, found: Sequence[Run]) -> tuple[Listed, ...]:
     return tuple(Listed(run, names[run.id]) for run in found)
 
 
+def _failures(tx: Tx, org: str, most: int) -> Sequence[Run]:
+    """The newest that failed or broke off. Those that were cancelled are errors too, and nobody needs to be told of
+    them: they are passed over, a large batch of them as well."""
+    failed = runs.get_page(tx, org, RunFilter(statuses=frozenset({Status.FAILED})), Window(1, most)).items
+    broken: list[Run] = []
+    for number in range(1, _LOOKS + 1):
+        page = runs.get_page(tx, org, RunFilter(statuses=frozenset({Status.ERROR})), Window(number, _PAGE))
+        broken += [one for one in page.items if not one.cancelled]
+        if len(broken) >= most or number * _PAGE >= page.total:
+            break
+    # Ids are made in the order of time.
+    return sorted((*failed, *broken), key=lambda run: run.id, reverse=True)[:most]
+
+
 async def home(ctx: Context, org: str, *, since: Millis | None = None, most: int = 10) -> Home:
     """How it stands now; ``since`` None counts the runs of the last 24 hours."""
     start = ctx.clock.now() - DAY_MS if since is None else since
@@ -112,18 +129,15 @@ async def home(ctx: Context, org: str, *, since: Millis | None = None, most: int
     def work(tx: Tx) -> Home:
         window = Window(1, most)
         driven = RunFilter(statuses=frozenset({Status.STARTING, Status.RUNNING}))
-        failed = RunFilter(statuses=frozenset({Status.FAILED, Status.ERROR}))
         running = runs.get_page(tx, org, driven, window)
         waiting = runs.get_page(tx, org, RunFilter(statuses=frozenset({Status.PENDING})), Window(1, 1)).total
-        # Some of them were cancelled, and nobody needs to be told of those.
-        failures = [one for one in runs.get_page(tx, org, failed, Window(1, 5 * most)).items if not one.cancelled]
         return Home(
             start,
             results.counts_since(tx, org, first_of(start)),
             listed(tx, org, running.items),
             running.total,
             waiting,
-            listed(tx, org, failures[:most]),
+            listed(tx, org, _failures(tx, org, most)),
         )
 
     return await ctx.database.read(work)
