@@ -3,17 +3,20 @@
 import functools
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import select
 from tests.support.store import NOW, ORG, a_conversation
 
 from vivavoce.core.conversation import Conversation
 from vivavoce.core.filter import COLUMNS, TIMES, AnyOf, Comparison, Field, Filter, Op, Order
 from vivavoce.storage import conversations
 from vivavoce.storage.database import Database, Tx
+from vivavoce.storage.tables import notes
 
 # the rules of ``vivavoce.core.filter``, read literally
 
@@ -144,8 +147,15 @@ def named(*names: str) -> list[Conversation]:
 tried = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
+@pytest.fixture(params=[1, 2_000], ids=["what is far", "what is near"])
+def nearest(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether a few conversations are many: what is rare is found in another way."""
+    monkeypatch.setattr(conversations, "_NEAREST", request.param)
+
+
 @given(wanted=filters, kept=talks)
 @tried
+@pytest.mark.usefixtures("nearest")
 async def test_a_database_finds_what_the_rules_say(
     database: Database, wanted: Filter, kept: list[Conversation]
 ) -> None:
@@ -170,3 +180,26 @@ async def test_text_is_ordered_by_code_points_and_not_by_a_language(database: Da
     assert [one.name for one in await found_in(database, ascending, kept)] == ["-a", "B", "Z", "_", "a", "é", "😀"]
     above = Filter((Comparison(Field("name"), Op.GT, "a"),), (Order(Field("name")),))
     assert [one.name for one in await found_in(database, above, kept)] == ["é", "😀"]
+
+
+def holding(name: str, value: str) -> Filter:
+    return Filter((Comparison(Field(name, metadata=True), Op.EQ, value),))
+
+
+async def test_what_is_noted_follows_what_changes(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(conversations, "_NEAREST", 3)
+    rare, *others = (a_conversation(metadata={"kind": "rare" if n == 0 else "frequent"}) for n in range(9))
+
+    async def found(value: str) -> list[str]:
+        page = await database.read(lambda tx: conversations.get_filtered(tx, ORG, holding("kind", value), 100))
+        return sorted(one.id for one in page)
+
+    await database.write(lambda tx: conversations.add(tx, ORG, [rare, *others]))
+    assert (await found("rare"), len(await found("frequent"))) == ([rare.id], 8)
+    await database.write(lambda tx: conversations.set_metadata(tx, replace(rare, metadata={"kind": "new"})))
+    assert (await found("rare"), await found("new")) == ([], [rare.id])
+    await database.write(lambda tx: conversations.drop(tx, ORG, rare.id))
+    assert await found("new") == []
+    kept = await database.read(lambda tx: tx.execute(select(notes.c.conversation_id)).scalars().all())
+    assert rare.id not in kept
+    assert len(kept) == (8 if database.sqlite else 0)  # elsewhere an index does the same

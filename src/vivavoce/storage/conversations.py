@@ -17,7 +17,7 @@ from vivavoce.storage.codec import event_codec, opening_codec
 from vivavoce.storage.database import Tx
 from vivavoce.storage.finding import conditions, is_timely, noted, orders, timely
 from vivavoce.storage.page import Slice, Span
-from vivavoce.storage.tables import conversations, events
+from vivavoce.storage.tables import conversations, events, notes
 
 
 class TurnTaken(Exception):
@@ -116,12 +116,17 @@ def get_filtered(tx: Tx, org: str, wanted: Filter, most: int) -> tuple[Conversat
     sqlite, most = tx.dialect.name == "sqlite", min(wanted.limit or most, most)
     query: Select[Any] = select(conversations).where(conversations.c.org == org, *conditions(wanted, sqlite=sqlite))
     metadata = noted(wanted)
-    if metadata and not sqlite:
+    if metadata:
         # No planner knows how frequent it is. What is frequent is soon found among those that come first; what is rare
         # is found by the index of metadata.
-        near = _nearest(tx, org, wanted, most) if is_timely(wanted.orders) else ()
+        near = _nearest(tx, org, wanted, most, sqlite=sqlite) if is_timely(wanted.orders) else ()
         if len(near) == most:
             return tuple(map(of_row, near))
+    if metadata and sqlite:
+        few = _few(tx, metadata)
+        if few is not None:
+            query = query.where(conversations.c.id.in_(few))
+    elif metadata:
         holds = type_coerce(conversations.c.metadata, JSONB()).contains(dict(metadata))
         rare = select(conversations.c.id).where(holds).cte("rare")
         query = query.where(conversations.c.id.in_(select(rare.prefix_with("MATERIALIZED").c.id)))
@@ -129,14 +134,25 @@ def get_filtered(tx: Tx, org: str, wanted: Filter, most: int) -> tuple[Conversat
     return tuple(of_row(row) for row in rows)
 
 
-def _nearest(tx: Tx, org: str, wanted: Filter, most: int) -> Sequence[Row[Any]]:
+def _nearest(tx: Tx, org: str, wanted: Filter, most: int, *, sqlite: bool) -> Sequence[Row[Any]]:
     """What matches among those that come first in the filter's order."""
-    timed = conditions(timely(wanted), sqlite=False)
+    timed = conditions(timely(wanted), sqlite=sqlite)
     first: Select[Any] = select(conversations).where(conversations.c.org == org, *timed)
-    first = first.order_by(*orders(wanted, sqlite=False)).limit(max(_NEAREST, 20 * most))
+    first = first.order_by(*orders(wanted, sqlite=sqlite)).limit(max(_NEAREST, 20 * most))
     nearest = first.subquery()
-    query: Select[Any] = select(nearest).where(*conditions(wanted, sqlite=False, of=nearest))
-    return tx.execute(query.order_by(*orders(wanted, sqlite=False, of=nearest)).limit(most)).all()
+    query: Select[Any] = select(nearest).where(*conditions(wanted, sqlite=sqlite, of=nearest))
+    return tx.execute(query.order_by(*orders(wanted, sqlite=sqlite, of=nearest)).limit(most)).all()
+
+
+def _few(tx: Tx, metadata: Mapping[str, str]) -> Sequence[str] | None:
+    """The ids of all conversations, whoever they belong to, whose metadata holds one of these; None where each of them
+    is held by many, so that looking at one after the other finds enough."""
+    for name, value in metadata.items():
+        query = select(notes.c.conversation_id).where(notes.c.name == name, notes.c.value == value)
+        found = tx.execute(query.limit(_NEAREST + 1)).scalars().all()
+        if len(found) <= _NEAREST:
+            return found
+    return None
 
 
 def get_slice(tx: Tx, org: str, wanted: TalkFilter, span: Span, *, skip: int = 0) -> Slice[Conversation]:

@@ -27,13 +27,14 @@ from vivavoce.storage import workers
 from vivavoce.storage.database import Database, Tx
 from vivavoce.storage.migrate import revisions
 from vivavoce.storage.tables import metadata, orgs
+from vivavoce.storage.tables import notes as note_rows
 from vivavoce.storage.work import workers as worker_rows
 
 CHUNK = 500
 _MADE = "default"
 """The organisation that is there from the start."""
-# Processes work on a database; they do not move with it.
-_COPIED = [table for table in metadata.sorted_tables if table is not worker_rows]
+# Processes work on a database; they do not move with it. Notes are written by the database itself.
+_COPIED = [table for table in metadata.sorted_tables if table not in (worker_rows, note_rows)]
 
 
 class CannotCopy(Exception):

@@ -236,6 +236,17 @@ conversations = Table(
     Index("ix_conversations_listed_with", "org", "assistant_id", "id", **only("assistant_id IS NOT NULL")),
 )
 
+notes = Table(
+    "notes",
+    metadata,
+    # What the metadata of conversations holds, to find them by: in SQLite alone, whose triggers write it (migration
+    # 0005). Elsewhere an index does the same, and nothing is in it.
+    Column("conversation_id", String(64), primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("value", Text),
+    Index(None, "name", "value", "conversation_id"),
+)
+
 events = Table(
     "events",
     metadata,
