@@ -248,6 +248,37 @@ async def test_whoever_is_cancelled_cancels_what_was_begun() -> None:
     assert server.cancelled == {"b1": "whoever ran it stopped"}
 
 
+async def test_an_interruption_that_a_library_loses_is_heard_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = Server({"Order": "passed"})
+    lost = 0
+    events = server._events
+
+    async def deaf(batch_id: str) -> httpx2.Response:
+        nonlocal lost
+        try:
+            server.told.set()
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            lost += 1
+        return await events(batch_id)
+
+    monkeypatch.setattr(server, "_events", deaf)
+    monkeypatch.setattr(suites, "LAST_WORDS_S", 0.05)
+    async with AsyncClient("http://viva.test", "k", transport=httpx2.MockTransport(server)) as client:
+        running = asyncio.create_task(run_suites(client, [PLAN], EVERYTHING, SystemClock()))
+        await server.told.wait()
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+    assert lost == 1
+    assert list(server.cancelled.values()) == ["whoever ran it stopped"]
+
+
+async def test_nothing_to_run_is_over_at_once() -> None:
+    async with AsyncClient("http://viva.test", "k", transport=httpx2.MockTransport(Server({}))) as client:
+        assert (await run_suites(client, [], EVERYTHING, SystemClock())).suites == ()
+
+
 async def test_a_refusal_is_a_problem_of_the_suite() -> None:
     place = {"error": {"message": "no", "places": [{"at": "/body/tests/1/name", "message": "Too long."}]}}
     plan = Plan(DOCUMENT, "desk.viva.yaml", {}, lambda message, pointer: Problem(f"{message} {pointer}", "f", 9))

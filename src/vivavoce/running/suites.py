@@ -28,6 +28,8 @@ from vivavoce.reports.results import Examined, Problem, Report, SuiteResult, Tes
 SUITES_AT_ONCE = 16
 """Each is a stream, of which a server grants a key a hundred."""
 TRANSCRIPTS_AT_ONCE = 8
+CANCELS = 5
+"""How often one that does not hear that it is cancelled is told so."""
 LAST_WORDS_S = 5.0
 """How long it may take to stop what was begun, when this is stopped itself."""
 GRACE_S = 5.0
@@ -148,7 +150,11 @@ async def run_suites(
     running = [asyncio.create_task(_run(going, plan)) for plan in plans]
     try:
         async with _limited(going, problems):
-            suites = await asyncio.gather(*running)
+            # Not gathered: a library that loses the interruption of a request must not hold up ours.
+            over = (await asyncio.wait(running, return_when=asyncio.FIRST_EXCEPTION))[0] if running else ()
+            for one in over:
+                one.result()  # raises what one of them raised; the others may not be over then
+            suites = [one.result() for one in running]
     finally:
         await _left(going, running)
     at = datetime.fromtimestamp(began / 1000, UTC)
@@ -157,9 +163,12 @@ async def run_suites(
 
 async def _left(going: _Going, running: Sequence[asyncio.Task[SuiteResult]]) -> None:
     """End what nobody follows any longer."""
-    for one in running:
-        one.cancel()
-    await asyncio.gather(*running, return_exceptions=True)
+    pending = {one for one in running if not one.done()}
+    for _ in range(CANCELS):
+        for one in pending:
+            one.cancel()
+        if pending:
+            _, pending = await asyncio.wait(pending, timeout=LAST_WORDS_S / CANCELS)
     going.stopped = going.stopped or "whoever ran it stopped"
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(LAST_WORDS_S):
