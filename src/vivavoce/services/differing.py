@@ -37,12 +37,14 @@ def _document(version: Version) -> dict[str, Any]:
 
 
 def _compare(path: str, left: Any, right: Any, found: list[Difference]) -> None:
+    same = left == right and type(left) is type(right)  # to Python, 1 is True
     if isinstance(left, dict) and isinstance(right, dict):
         mine, theirs = cast("dict[str, Any]", left), cast("dict[str, Any]", right)
         _compare_all(path, mine, theirs, found, "{}.{}" if path else "{}{}")
     elif isinstance(left, list) and isinstance(right, list):
-        _compare_all(path, *_keyed(cast("list[Any]", left), cast("list[Any]", right)), found, "{}[{}]")
-    elif left != right or type(left) is not type(right):  # to Python, 1 is True
+        before, after = _keyed(cast("list[Any]", left), cast("list[Any]", right))
+        _compare_all(path, before, after, found, "{}[{}]")
+    elif not same:
         found.append(Difference(path, left, right))
 
 
