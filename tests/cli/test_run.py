@@ -22,6 +22,8 @@ from vivavoce.cli.run import _weight  # pyright: ignore[reportPrivateUsage]
 from vivavoce.client import wire
 from vivavoce.running.desk import Heard, open_desk
 
+# A shell has what it starts in the background ignore interruptions, and so everything that this starts.
+HEARS = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
 HEAD = """\
 suite: {name}
 assistant:
@@ -240,7 +242,7 @@ def test_a_server_of_its_own_and_an_interruption_that_cancels_and_says_so(tmp_pa
     with open_desk() as desk, desk.serving(respond) as url:
         suite("own", PASSES, AWAY.replace("http://10.0.0.1/", url))
         running = subprocess.Popen(
-            [sys.executable, "-c", MAIN, "run", "--data-dir", "record"],
+            [sys.executable, "-c", HEARS + MAIN, "run", "--data-dir", "record"],
             env=environment({}),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -105,8 +105,8 @@ ADMIN_READS = {
 }
 CHILDREN_OF = {"versions", "rollouts", "events", "insight_members", "finding_results", "passages", "snapshots"}
 """Their rows are somebody's by way of another table: none may change or go. ``workers`` are nobody's, and ``tallies``
-and what they count are brought up to date by the server itself."""
-UNCOMPARED = {"workers", "tallies", "orgs"}
+and what they count are brought up to date by the server itself, as are the ``notes`` of conversations."""
+UNCOMPARED = {"workers", "tallies", "orgs", "notes"}
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from dataclasses import replace
 import structlog
 
 from vivavoce.storage import workers
-from vivavoce.storage.database import Database, DatabaseFailure, Tx
+from vivavoce.storage.database import Database, DatabaseAway, DatabaseFailure, Tx, away_because
 from vivavoce.storage.workers import Presence
 
 LOOK_S = 3.0
@@ -53,6 +53,8 @@ async def _keep_telling(database: Database, tell: Callable[[int], None], look: C
         await asyncio.sleep(LOOK_S)
         try:
             tell(await database.write(look))
+        except DatabaseAway as failure:  # it is counted again in a moment
+            log.warning("counting those who share the limits failed", reason=away_because(failure))
         except Exception:
             log.exception("counting those who share the limits failed")
 
