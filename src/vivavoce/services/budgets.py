@@ -28,16 +28,11 @@ def grant(ctx: Context, tx: Tx, org: str, batch_id: str, budget: Budget | None =
         budgets.add(tx, org, batch_id, granted)
 
 
-def account(tx: Tx, org: str, run: Run) -> Account | None:
-    """How the budget of the run's batch stands, or None where it has none."""
-    return budgets.get(tx, org, run.batch_id) if run.batch_id else None
-
-
 async def stop_run(ctx: Context, org: str, run: Run) -> NoReturn:
     """The budget of its batch is spent: stop a run that is driven here. Raises ``LeaseLost``."""
 
     def work(tx: Tx) -> None:
-        stands = account(tx, org, run)
+        stands = budgets.get(tx, org, run.batch_id) if run.batch_id else None
         if stands is not None:
             cancelling.cancel(ctx, tx, org, run.id, stands.reason)
 

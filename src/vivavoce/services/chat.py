@@ -20,7 +20,7 @@ from vivavoce.services.errors import Broken, Busy, NotFound, Rejected
 from vivavoce.services.minds import Minds
 from vivavoce.services.tooling import toolbox
 from vivavoce.services.variables import about
-from vivavoce.storage import assistants, conversations, runs
+from vivavoce.storage import assistants, conversations, duties, runs
 from vivavoce.storage.conversations import TurnTaken
 from vivavoce.storage.database import Tx
 
@@ -171,6 +171,37 @@ async def answered(
         state = done.state
         if done.rests:
             return tuple(events)
+
+
+async def start(
+    ctx: Context, talk: Talk, first: Version, *, medium: Medium, given: Mapping[str, Any]
+) -> tuple[Event, ...]:
+    """Keep a conversation that begins, and have the assistant open it where it speaks first; ``first`` is who speaks,
+    complete, and ``given`` are variables of whoever begins. Nothing is left of one whose opening failed.
+
+    Raises ``Broken`` where a model is not served here, or fails; ``Rejected`` where there is nothing to say.
+    """
+    org, id_ = talk.org, talk.conversation.id
+    try:
+        await Minds(ctx, org).chosen(first.mind, first.fallback, {})
+    except ModelFailure as failure:
+        raise Broken(str(failure)) from failure
+    conversation = await openings.found(
+        ctx, org, first, talk.conversation, medium=medium, agent_target=None, user_target=None, given=given
+    )
+    await ctx.database.write(lambda tx: conversations.add(tx, org, [conversation]))
+    try:
+        async with ctx.turns.of(id_):
+            return await answered(ctx, replace(talk, conversation=conversation), Transcript())
+    except Broken:
+        await ctx.database.write(lambda tx: drop(tx, org, id_))
+        raise
+
+
+def drop(tx: Tx, org: str, conversation_id: str) -> None:
+    """Remove a conversation, with what waits for its end."""
+    duties.forget(tx, closing.IDLE, conversation_id)
+    conversations.drop(tx, org, conversation_id)
 
 
 async def opened(ctx: Context, talk: Talk) -> Conversation:

@@ -10,18 +10,16 @@ from typing import Any
 from vivavoce.core.assistant import Assistant, Cast, Form, Version
 from vivavoce.core.conversation import Conversation
 from vivavoce.core.event import Ending, Event, Left, Speaker
-from vivavoce.core.model import ModelFailure
 from vivavoce.core.scenario import Medium
 from vivavoce.core.transcript import Transcript
-from vivavoce.services import chat, closing, engines, openings, rollouts, threads
+from vivavoce.services import chat, closing, engines, rollouts, threads
 from vivavoce.services.assistants import cast as everybody
 from vivavoce.services.chat import GOES_ON, Talk
 from vivavoce.services.context import Context
-from vivavoce.services.errors import Broken, Busy, NotFound, Rejected
-from vivavoce.services.minds import Minds
+from vivavoce.services.errors import Busy, NotFound, Rejected
 from vivavoce.services.playground import check
 from vivavoce.services.variables import about
-from vivavoce.storage import assistants, conversations, duties
+from vivavoce.storage import assistants, conversations
 from vivavoce.storage.conversations import TurnTaken
 from vivavoce.storage.database import Tx
 
@@ -66,30 +64,11 @@ async def begin(ctx: Context, org: str, start: Start) -> Since:
         return assistant, version, everybody(tx, org, version)
 
     assistant, version, speakers = await ctx.database.read(look_up)
-    first = speakers.first
-    try:
-        await Minds(ctx, org).chosen(first.mind, first.fallback, {})
-    except ModelFailure as failure:
-        raise Broken(str(failure)) from failure
     medium = Medium.WEB_CALL if assistant.form is Form.VOICE_AGENT else Medium.WEB_CHAT
     now = ctx.clock.now()
-    conversation = await openings.found(
-        ctx,
-        org,
-        first,
-        Conversation(ctx.new_id(), now, now, metadata=about(version, medium=medium), extra=_EXTRA),
-        medium=medium,
-        agent_target=None,
-        user_target=None,
-        given=start.variables,
-    )
-    await ctx.database.write(lambda tx: conversations.add(tx, org, [conversation]))
-    try:
-        async with ctx.turns.of(conversation.id):
-            events = await chat.answered(ctx, Talk(org, conversation, version), Transcript())
-    except Broken:
-        await ctx.database.write(lambda tx: _drop(tx, org, conversation.id))
-        raise
+    conversation = Conversation(ctx.new_id(), now, now, metadata=about(version, medium=medium), extra=_EXTRA)
+    talk = Talk(org, conversation, version)
+    events = await chat.start(ctx, talk, speakers.first, medium=medium, given=start.variables)
     return _since(conversation.id, version, Transcript(events), 0)
 
 
@@ -178,8 +157,3 @@ def _get(tx: Tx, org: str, id_: str, *, lock: bool = False) -> Conversation:
 def is_tried(conversation: Conversation) -> bool:
     """Whether it was begun here."""
     return conversation.extra == _EXTRA
-
-
-def _drop(tx: Tx, org: str, id_: str) -> None:
-    duties.forget(tx, closing.IDLE, id_)
-    conversations.drop(tx, org, id_)

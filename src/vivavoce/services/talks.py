@@ -11,18 +11,16 @@ from typing import Any, cast
 from vivavoce.core.assistant import Assistant, Cast, Form, Version
 from vivavoce.core.conversation import Conversation
 from vivavoce.core.event import Ending, Event, Left, Message, Speaker, ToolReturned
-from vivavoce.core.model import ModelFailure
 from vivavoce.core.scenario import Medium
 from vivavoce.core.transcript import Transcript
-from vivavoce.services import chat, closing, engines, openings, threads
+from vivavoce.services import chat, closing, engines, threads
 from vivavoce.services.assistants import cast as everybody
 from vivavoce.services.chat import ENDING, Talk
 from vivavoce.services.context import Context
-from vivavoce.services.errors import Broken, Busy, NotFound, Rejected
-from vivavoce.services.minds import Minds
+from vivavoce.services.errors import Busy, NotFound, Rejected
 from vivavoce.services.playground import check
 from vivavoce.services.variables import about
-from vivavoce.storage import conversations, duties, runs, texts
+from vivavoce.storage import conversations, runs, texts
 from vivavoce.storage.conversations import TalkFilter, TurnTaken
 from vivavoce.storage.database import Tx
 from vivavoce.storage.page import Slice, Span
@@ -70,36 +68,17 @@ async def begin(ctx: Context, org: str, start: Start) -> Said:
         return assistant, version, everybody(tx, org, version)
 
     assistant, version, speakers = await ctx.database.read(look_up)
-    first = speakers.first
-    try:
-        await Minds(ctx, org).chosen(first.mind, first.fallback, {})
-    except ModelFailure as failure:
-        raise Broken(str(failure)) from failure
     now = ctx.clock.now()
-    conversation = await openings.found(
-        ctx,
-        org,
-        first,
-        Conversation(
-            start.id,
-            now,
-            now,
-            metadata=about(version, medium=Medium.WEB_CHAT),
-            assistant_id=assistant.id,
-            extra={**start.extra, VERSION: version.number},
-        ),
-        medium=Medium.WEB_CHAT,
-        agent_target=None,
-        user_target=None,
-        given=start.variables,
+    conversation = Conversation(
+        start.id,
+        now,
+        now,
+        metadata=about(version, medium=Medium.WEB_CHAT),
+        assistant_id=assistant.id,
+        extra={**start.extra, VERSION: version.number},
     )
-    await ctx.database.write(lambda tx: conversations.add(tx, org, [conversation]))
-    try:
-        async with ctx.turns.of(conversation.id):
-            await chat.answered(ctx, Talk(org, conversation, version, ends=True), Transcript())
-    except Broken:
-        await ctx.database.write(lambda tx: _drop(tx, org, conversation.id))
-        raise
+    talk = Talk(org, conversation, version, ends=True)
+    await chat.start(ctx, talk, speakers.first, medium=Medium.WEB_CHAT, given=start.variables)
     return await retrieve(ctx, org, conversation.id)
 
 
@@ -269,15 +248,10 @@ async def delete(ctx: Context, org: str, id_: str) -> None:
     def work(tx: Tx) -> None:
         _get(tx, org, id_, lock=True)
         texts.forget(tx, org, id_)
-        _drop(tx, org, id_)
+        chat.drop(tx, org, id_)
 
     async with ctx.turns.of(id_):
         await ctx.database.write(work)
-
-
-def _drop(tx: Tx, org: str, id_: str) -> None:
-    duties.forget(tx, closing.IDLE, id_)
-    conversations.drop(tx, org, id_)
 
 
 def _get(tx: Tx, org: str, id_: str, *, lock: bool = False) -> Conversation:

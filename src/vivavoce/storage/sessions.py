@@ -1,8 +1,9 @@
 """Sessions of people who look at the dashboard, kept as hashes of what their browsers hold."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import ColumnElement, delete, insert, select, update
 
 from vivavoce.core.event import Millis
 from vivavoce.core.scope import Scope
@@ -50,12 +51,7 @@ def find(tx: Tx, token: str, now: Millis, idle_since: Millis) -> Session | None:
         )
         .join(keys, keys.c.id == sessions.c.key_id)
         .outerjoin(orgs, orgs.c.id == sessions.c.org)
-        .where(
-            sessions.c.id == hashed(token),
-            sessions.c.expires_at > now,
-            sessions.c.used_at > idle_since,
-            keys.c.revoked_at.is_(None),
-        )
+        .where(sessions.c.id == hashed(token), *_lasting(now, idle_since))
     )
     row = tx.execute(query).first()
     if row is None:
@@ -67,17 +63,13 @@ def find(tx: Tx, token: str, now: Millis, idle_since: Millis) -> Session | None:
 
 def is_open(tx: Tx, session_id: str, now: Millis, idle_since: Millis) -> bool:
     """Whether it still is one that ``find`` would find."""
-    query = (
-        select(sessions.c.id)
-        .join(keys, keys.c.id == sessions.c.key_id)
-        .where(
-            sessions.c.id == session_id,
-            sessions.c.expires_at > now,
-            sessions.c.used_at > idle_since,
-            keys.c.revoked_at.is_(None),
-        )
-    )
+    query = select(sessions.c.id).join(keys, keys.c.id == sessions.c.key_id)
+    query = query.where(sessions.c.id == session_id, *_lasting(now, idle_since))
     return tx.execute(query).first() is not None
+
+
+def _lasting(now: Millis, idle_since: Millis) -> Sequence[ColumnElement[bool]]:
+    return sessions.c.expires_at > now, sessions.c.used_at > idle_since, keys.c.revoked_at.is_(None)
 
 
 def touch(tx: Tx, session_id: str, now: Millis) -> None:
