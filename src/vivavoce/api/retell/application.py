@@ -5,8 +5,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from vivavoce import __version__
-from vivavoce.api.description import QUIET, describe_key
+from vivavoce.api.description import described
 from vivavoce.api.gate import AWAY
 from vivavoce.api.retell import (
     agents,
@@ -32,19 +31,13 @@ ROUTES = (tests, llms, flows, components, agents, chats, playground, knowledge, 
 
 def application(context: Context) -> FastAPI:
     """The API, whose paths begin at the root."""
-    app = FastAPI(
-        title="Viva Voce: Retell testing API",
-        version=__version__,
-        docs_url=None,
-        redoc_url=None,
-        responses=RESPONSES,
-        redirect_slashes=False,
-        telemetry=QUIET,
+    app = described(
+        "Viva Voce: Retell testing API",
+        [module.router for module in ROUTES],
+        RESPONSES,
         separate_input_output_schemas=False,
     )
     app.state.context = context
-    for module in ROUTES:
-        app.include_router(module.router)
 
     async def invalid(_request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
@@ -66,7 +59,6 @@ def application(context: Context) -> FastAPI:
     app.add_exception_handler(HTTPException, unrouted)
     for kind in (Refused, NotFound, Rejected, Busy, Broken, *DatabaseAway):
         app.add_exception_handler(kind, failed)
-    describe_key(app)
     return app
 
 

@@ -9,8 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from vivavoce import __version__
-from vivavoce.api.description import QUIET, describe_key
+from vivavoce.api.description import described
 from vivavoce.api.gate import AWAY
 from vivavoce.api.idempotency import BodyTooLarge, KeyInFlight, KeyMalformed, KeyReused
 from vivavoce.api.telnyx import (
@@ -69,19 +68,13 @@ def render(status: int, detail: str, pointer: str | None) -> Mapping[str, Any]:
 
 def application(context: Context) -> FastAPI:
     """The API under its own root; mounted at ``/v2``."""
-    app = FastAPI(
-        title="Viva Voce: Telnyx AI Assistants API",
-        version=__version__,
-        docs_url=None,
-        redoc_url=None,
-        responses=RESPONSES,
-        redirect_slashes=False,
-        telemetry=QUIET,
+    app = described(
+        "Viva Voce: Telnyx AI Assistants API",
+        [module.router for module in ROUTES],
+        RESPONSES,
         separate_input_output_schemas=False,
     )
     app.state.context = context
-    for module in ROUTES:
-        app.include_router(module.router)
 
     async def invalid(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
@@ -106,7 +99,6 @@ def application(context: Context) -> FastAPI:
     app.add_exception_handler(Exception, unexpected)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, unrouted)
-    describe_key(app)
     for kind in (
         Refused,
         NotFound,

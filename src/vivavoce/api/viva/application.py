@@ -8,8 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from vivavoce import __version__
-from vivavoce.api.description import QUIET
+from vivavoce.api.description import described
 from vivavoce.api.gate import AWAY
 from vivavoce.api.viva import (
     assistants,
@@ -36,6 +35,25 @@ from vivavoce.storage.database import DatabaseAway
 
 _STATUSES: Mapping[type[Exception], int] = {NotFound: 404, Rejected: 400, Busy: 409, LastKey: 409, Broken: 503}
 
+ROUTES = (
+    inbox,
+    overviews,
+    runs,
+    batches,
+    keys,
+    schedules,
+    events,
+    webhooks,
+    workers,
+    comparisons,
+    models,
+    conversations,
+    assistants,
+    tests,
+    # Behind all others: a suite's name may hold a slash, so its own address is whatever no other takes.
+    suites,
+)
+
 
 def render(status: int, detail: str, pointer: str | None) -> Mapping[str, Any]:
     """The body of an error that the gate answers."""
@@ -44,32 +62,8 @@ def render(status: int, detail: str, pointer: str | None) -> Mapping[str, Any]:
 
 def application(context: Context) -> FastAPI:
     """The API under its own root; mounted at ``/viva/v1``, behind the same keys as all others."""
-    app = FastAPI(
-        title="Viva Voce",
-        version=__version__,
-        docs_url=None,
-        redoc_url=None,
-        responses=RESPONSES,
-        redirect_slashes=False,
-        telemetry=QUIET,
-    )
+    app = described("Viva Voce", [module.router for module in ROUTES], RESPONSES)
     app.state.context = context
-    app.include_router(inbox.router)
-    app.include_router(overviews.router)
-    app.include_router(runs.router)
-    app.include_router(batches.router)
-    app.include_router(keys.router)
-    app.include_router(schedules.router)
-    app.include_router(events.router)
-    app.include_router(webhooks.router)
-    app.include_router(workers.router)
-    app.include_router(comparisons.router)
-    app.include_router(models.router)
-    app.include_router(conversations.router)
-    app.include_router(assistants.router)
-    app.include_router(tests.router)
-    # Behind all others: a suite's name may hold a slash, so its own address is whatever no other takes.
-    app.include_router(suites.router)
 
     async def invalid(_request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
