@@ -3,7 +3,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-WORKERS ?= auto
+# One more than there are cores: tests that start servers wait for them half of their time.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(len(os.sched_getaffinity(0)) + 1)' 2>/dev/null || echo auto)
 
 # Hashes are checked and nothing is compiled; where packages come from is for the user's pip configuration to say.
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps

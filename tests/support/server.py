@@ -5,6 +5,7 @@ tests' PostgreSQL, which belongs to the directory for as long.
 """
 
 import contextlib
+import functools
 import os
 import signal
 import subprocess
@@ -15,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, NullPool, create_engine
+from sqlalchemy import Connection, Engine, NullPool, create_engine
 
 from tests.support.postgres import kept_postgres
 
@@ -73,12 +74,17 @@ def settings_of(data_dir: Path) -> dict[str, str]:
     return found
 
 
+@functools.lru_cache(maxsize=16)
+def _engine(url: str) -> Engine:
+    # Kept for the statements that it has learned, not for its connections.
+    patience = {} if ON_POSTGRESQL else {"timeout": 30}
+    return create_engine(url, poolclass=NullPool, connect_args=patience)
+
+
 @contextlib.contextmanager
 def record(data_dir: Path) -> Generator[Connection]:
     """The database beside the server that uses it, or after it has died. Every statement is durable at once."""
-    patience = {} if ON_POSTGRESQL else {"timeout": 30}
-    engine = create_engine(database_of(data_dir), poolclass=NullPool, connect_args=patience)
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+    with _engine(database_of(data_dir)).connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         yield connection
 
 
@@ -86,7 +92,8 @@ def environment(given: Mapping[str, str]) -> dict[str, str]:
     """The environment without the developer's own settings and keys."""
     ours = ("VIVA_", "OPENAI_", "ANTHROPIC_", "TELNYX_", "RETELL_", "PYTEST_", "COV_")
     clean = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-    return {**clean, "VIVA_API_KEY": KEY, "PYTHONUNBUFFERED": "1", **given}
+    # The debugging of memory that comes with the developer's mode finds the faults of C, and takes its time.
+    return {**clean, "VIVA_API_KEY": KEY, "PYTHONUNBUFFERED": "1", "PYTHONMALLOC": "pymalloc", **given}
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import URL, Connection, NullPool, create_engine, event, make_url, select, text, update
+from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, make_url, select, text, update
 
 from tests.support.postgres import new_postgres
 from vivavoce.core.assistant import Assistant, Version
@@ -130,11 +130,27 @@ def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Generator[str]:
         yield url
 
 
+_first: list[Engine] = []
+
+
+def _share_statements(opened: Database) -> None:
+    """Have all databases of this process use the SQL that the first of them was told, as all of PostgreSQL's do.
+
+    Each would compile every statement anew otherwise, which takes longer than most tests.
+    """
+    if not _first:
+        _first.append(opened._readers)
+    for engine in (opened._readers, opened._writers):
+        engine.dialect = _first[0].dialect
+        engine._compiled_cache = _first[0]._compiled_cache
+
+
 @pytest.fixture
 def database(request: pytest.FixtureRequest, database_url: str) -> Generator[Database]:
     """An open database with the schema and nothing in it."""
     if is_sqlite(database_url):
         opened = connect(database_url)
+        _share_statements(opened)
         yield opened
         opened.close()
         return
