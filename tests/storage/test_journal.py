@@ -166,6 +166,36 @@ async def test_who_lost_its_lease_does_not_disturb_the_others(database: Database
     assert await kept(database) == 3
 
 
+@only_postgresql
+async def test_a_lease_that_goes_while_the_write_waits_for_its_row_is_lost(
+    database: Database, database_url: str, journal: Journal
+) -> None:
+    (run, lease), (other_run, other_lease) = await leased(database, 2)
+    other = connect(database_url)
+    waits = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    )
+    try:
+        with other._writers.begin() as taking:
+            set_row(taking, run.id, lease_token="somebody else's")
+            writes = [
+                asyncio.create_task(journal.write(entry(run, lease, 0, said("late")))),
+                asyncio.create_task(journal.write(entry(other_run, other_lease, 0, said("hi"), at=NOW + 5))),
+            ]
+            async with asyncio.timeout(20):
+                while not await database.read(lambda tx: tx.execute(waits).scalar_one()):
+                    await asyncio.sleep(0)
+        done = await asyncio.gather(*writes, return_exceptions=True)
+    finally:
+        other.close()
+    assert [type(one) for one in done] == [LeaseLost, type(None)]
+    assert await events_of(database, run) == ()
+    assert await events_of(database, other_run) == (said("hi"),)
+    talk = await database.read(lambda tx: conversations.get(tx, ORG, run.conversation_id))
+    assert talk is not None
+    assert talk.last_message_at == NOW
+
+
 def _turn_twice(run: Run, lease: Lease) -> Entry:
     return entry(run, lease, 0, said("again"))
 

@@ -6,6 +6,7 @@ import ctypes
 import gc
 import signal
 import socket
+import sys
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any
 
@@ -23,6 +24,9 @@ log = structlog.get_logger(__name__)
 
 CANNOT_START = 2
 _M_ARENA_MAX = -8  # malloc.h
+_TURN_S = 0.0005
+"""How long a thread may keep the interpreter to itself. Whoever comes back from the database waits that long for its
+turn, several times in every transaction; Python's own 5 ms would be most of the time that a commit takes."""
 _CLIENTS_S = 10
 """How long clients may take to finish when the process is told to stop."""
 
@@ -33,6 +37,7 @@ def run(chosen: Settings, main: Callable[[asyncio.Event], Coroutine[Any, Any, No
     What stands in the way of the start is told in one line, and ends the process with code 2.
     """
     configure(chosen.log_format, chosen.log_level)
+    sys.setswitchinterval(_TURN_S)
     start = asyncio.run
     with contextlib.suppress(ImportError):  # Windows has none
         from uvloop import run as start

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from typing import Any
 
-from sqlalchemy import BindParameter, Update, bindparam, func, insert, null, select, text, update
+from pydantic_core import to_json
+from sqlalchemy import BindParameter, Update, bindparam, insert, select, text, update
 from sqlalchemy.exc import OperationalError
 
 from vivavoce.core.conversation import Opening
@@ -266,10 +267,14 @@ _fate = text("SELECT CASE WHEN :number < txid_current() THEN txid_status(:number
 
 def _write(tx: Tx, entries: Sequence[Entry], written: _Written) -> None:
     """Write what still may be written, and note what became of it."""
-    _hold(tx, [one.lease for one in entries], written)
-    valid = [one for one in entries if one.lease in written.held]
+    if tx.dialect.name == "postgresql":
+        _hold_and_append(tx, entries, written)
+        valid = [one for one in entries if one.lease in written.held]
+    else:
+        _hold(tx, [one.lease for one in entries], written)
+        valid = [one for one in entries if one.lease in written.held]
+        _append(tx, valid)
     _open(tx, valid)
-    _append(tx, valid)
     _change(tx, valid)
     _end(tx, [one for one in valid if one.ended])
     spent = [one.spent for one in valid if one.spent is not None]
@@ -277,15 +282,53 @@ def _write(tx: Tx, entries: Sequence[Entry], written: _Written) -> None:
 
 
 def _hold(tx: Tx, leases: Sequence[Lease], written: _Written) -> None:
-    """Note which of the leases hold, and see to it that they do until the commit."""
-    wanted = sorted({lease.run_id for lease in leases})
-    # Only over a network can a commit get lost on its way.
-    number = func.txid_current() if tx.dialect.name == "postgresql" else null()
-    query = select(runs.c.id, runs.c.lease_token, number.label("number")).where(runs.c.id.in_(wanted))
-    current: dict[str, str | None] = {}
-    for row in tx.execute(query.order_by(runs.c.id).with_for_update()):
-        current[row.id], written.number = row.lease_token, row.number
+    """Note which of the leases hold. SQLite has one writer, so they do until the commit."""
+    query = select(runs.c.id, runs.c.lease_token).where(runs.c.id.in_({lease.run_id for lease in leases}))
+    current = {row.id: row.lease_token for row in tx.execute(query)}
     written.held = {lease for lease in leases if current.get(lease.run_id) == lease.token}
+
+
+# Each statement is a journey to the server and back, and whoever comes back waits for the interpreter again. What
+# every turn writes is therefore one: who still may write, their events, and when their conversations went on. It is
+# given as JSON because an array's every text would be looked through in Python.
+_hold_and_append_all = text("""
+    WITH given AS (
+        SELECT run_id, token, conversation_id, turn, body, at
+        FROM json_to_recordset(CAST(:rows AS json))
+        AS one (run_id text, token text, conversation_id text, turn int, body text, at bigint)
+    ), held AS (
+        SELECT id, lease_token FROM runs
+        WHERE id = ANY(ARRAY(SELECT json_array_elements_text(CAST(:runs AS json)))) ORDER BY id FOR UPDATE
+    ), added AS (
+        INSERT INTO events (conversation_id, turn, body)
+        SELECT given.conversation_id, given.turn, given.body
+        FROM given JOIN held ON held.id = given.run_id AND held.lease_token = given.token
+    ), touched AS (
+        UPDATE conversations SET last_message_at = latest.at
+        FROM (
+            SELECT given.conversation_id, max(given.at) AS at
+            FROM given JOIN held ON held.id = given.run_id AND held.lease_token = given.token
+            GROUP BY given.conversation_id
+        ) AS latest
+        WHERE conversations.id = latest.conversation_id
+    )
+    SELECT id, lease_token, txid_current() AS number FROM held
+""")
+
+
+def _hold_and_append(tx: Tx, entries: Sequence[Entry], written: _Written) -> None:
+    """Note which of the leases hold, see to it that they do until the commit, and write the events of these."""
+    rows = [
+        {"run_id": one.lease.run_id, "token": one.lease.token, "at": one.at, **row}
+        for one in entries
+        for row in rows_of(one.conversation_id, one.first_turn, one.events)
+    ]
+    wanted = list({one.lease.run_id for one in entries})
+    given = {"rows": to_json(rows).decode(), "runs": to_json(wanted).decode()}
+    current: dict[str, str | None] = {}
+    for row in tx.execute(_hold_and_append_all, given):
+        current[row.id], written.number = row.lease_token, row.number
+    written.held = {one.lease for one in entries if current.get(one.lease.run_id) == one.lease.token}
 
 
 _insert_events = insert(events)
