@@ -5,10 +5,11 @@ with which stopwatch (``measured``). Whoever has it wait pauses that stopwatch (
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from collections.abc import Callable, Generator
+from contextlib import AbstractAsyncContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from types import TracebackType
 
 from vivavoce.core.clock import Clock
 from vivavoce.core.event import Millis
@@ -51,15 +52,28 @@ class Stopwatch:
                 for timeout, left in self._deadlines.items():
                     _reschedule(timeout, now + left)
 
-    @asynccontextmanager
-    async def deadline(self, seconds: float) -> AsyncGenerator[asyncio.Timeout]:
+    def deadline(self, seconds: float) -> AbstractAsyncContextManager[asyncio.Timeout]:
         """``asyncio.timeout`` that does not run while somebody waits. Raises ``TimeoutError``."""
-        async with asyncio.timeout(None if self._waits else seconds) as timeout:
-            self._deadlines[timeout] = seconds
-            try:
-                yield timeout
-            finally:
-                del self._deadlines[timeout]
+        return _Deadline(asyncio.timeout(None if self._waits else seconds), seconds, self._deadlines)
+
+
+class _Deadline:
+    # Not a generator: one is entered for every turn, and a generator's frames cost as much as all the rest.
+    __slots__ = ("_deadlines", "_seconds", "_timeout")
+
+    def __init__(self, timeout: asyncio.Timeout, seconds: float, deadlines: dict[asyncio.Timeout, float]) -> None:
+        self._timeout, self._seconds, self._deadlines = timeout, seconds, deadlines
+
+    async def __aenter__(self) -> asyncio.Timeout:
+        await self._timeout.__aenter__()
+        self._deadlines[self._timeout] = self._seconds
+        return self._timeout
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, failure: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        del self._deadlines[self._timeout]
+        return await self._timeout.__aexit__(kind, failure, trace)
 
 
 def _reschedule(timeout: asyncio.Timeout, when: float | None) -> None:

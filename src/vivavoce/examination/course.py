@@ -10,6 +10,7 @@ from vivavoce.core.transcript import Transcript
 SHORT = 3
 """A message of fewer words than these can be repeated twice as often before it is a loop."""
 
+_NO_WORD = re.compile(r"\W+")
 BUSY = 3
 """An assistant whose tools work may be silent so many times as often as one that does nothing at all."""
 
@@ -76,21 +77,26 @@ def stop(
         return Stop(Ending.SILENCE, f"the assistant stayed silent {idle} times in a row")
     if silent >= BUSY * limits.silences:
         return Stop(Ending.SILENCE, f"the assistant stayed silent {silent} times in a row, whatever its tools did")
-    played = _played(spoken, lines)
-    for speaker in Speaker:
-        places = [place for place, message in enumerate(spoken) if message.speaker is speaker]
-        own = [spoken[place].text for place in places]
-        # "Yes." may well be the answer to three questions.
-        times = limits.repeats if own and len(own[-1].split()) >= SHORT else 2 * limits.repeats
-        if len(own) < times or any(played[place] for place in places[-times:]):
+    played = _played(spoken, lines) if lines else ()
+    callers: list[int] = []
+    assistants: list[int] = []
+    caller = Speaker.CALLER
+    for place, message in enumerate(spoken):
+        (callers if message.speaker is caller else assistants).append(place)
+    for speaker, places in ((caller, callers), (Speaker.ASSISTANT, assistants)):
+        if len(places) < limits.repeats:
             continue
-        last = _folded(own[-1])
-        if last and all(_folded(text) == last for text in own[-times:-1]):
+        own = spoken[places[-1]].text
+        # "Yes." may well be the answer to three questions.
+        times = limits.repeats if len(own.split()) >= SHORT else 2 * limits.repeats
+        if len(places) < times or (played and any(played[place] for place in places[-times:])):
+            continue
+        last = _folded(own)
+        if last and all(_folded(spoken[place].text) == last for place in places[-times:-1]):
             return Stop(Ending.LOOP, f"the {speaker.value} said the same thing {times} times in a row", speaker)
     speaks = turn or next_speaker(transcript)
-    turns = sum(message.speaker is Speaker.CALLER for message in spoken)
-    if turns >= limits.turn_limit and speaks is Speaker.CALLER:
-        return Stop(Ending.TURN_LIMIT, f"the caller spoke {turns} times without coming to an end")
+    if len(callers) >= limits.turn_limit and speaks is Speaker.CALLER:
+        return Stop(Ending.TURN_LIMIT, f"the caller spoke {len(callers)} times without coming to an end")
     if limits.utterance_limit is not None:
         said = sum(bool(message.text.strip()) for message in spoken)
         # Whoever answers the last message that may be said can still end it without a word.
@@ -124,7 +130,7 @@ def _silences(transcript: Transcript) -> tuple[int, int]:
     """
     idle = silent = 0
     acted = False
-    for event in transcript.events:
+    for event in transcript.events[_last_said(transcript) :]:
         if isinstance(event, ToolReturned):
             acted = acted or event.ok
         elif not isinstance(event, Message):
@@ -138,6 +144,20 @@ def _silences(transcript: Transcript) -> tuple[int, int]:
     return idle, silent
 
 
+def _last_said(transcript: Transcript) -> int:
+    """Where the caller spoke before the last words of the assistant: what was before that says nothing of silences."""
+    heard = False
+    for turn in range(len(transcript.events) - 1, -1, -1):
+        event = transcript.events[turn]
+        if isinstance(event, Message):
+            if event.speaker is Speaker.CALLER:
+                if heard:
+                    return turn
+            else:
+                heard = heard or bool(event.text and not event.fills)
+    return 0
+
+
 def _last_active(transcript: Transcript) -> Speaker:
     last = transcript.events[-1] if transcript.events else None
     # Whatever is no message is the assistant's: calls, results, movements in its flow.
@@ -146,4 +166,4 @@ def _last_active(transcript: Transcript) -> Speaker:
 
 def _folded(text: str) -> str:
     # What has no letters at all, such as an emoji, can be repeated as well.
-    return re.sub(r"\W+", " ", text).strip().casefold() or text.strip()
+    return _NO_WORD.sub(" ", text).strip().casefold() or text.strip()

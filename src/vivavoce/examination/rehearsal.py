@@ -46,6 +46,7 @@ async def rehearse(
     another attempt: what is only away for now is no ending then, and raises ``Away``.
     """
     turn = first_to_act(transcript)
+    left_s = limits.max_duration_s - transcript.talked_ms / 1000
     while transcript.ending is None:
         events: tuple[Event, ...]
         halt = stop(transcript, limits, turn, part.lines)
@@ -54,7 +55,7 @@ async def rehearse(
         else:
             started = clock.ticks()
             try:
-                async with deadline(limits.max_duration_s - transcript.talked_ms / 1000):
+                async with deadline(left_s):
                     if turn is Speaker.ASSISTANT:
                         events, turn = await _listen(line, transcript, clock, started)
                     else:
@@ -67,10 +68,11 @@ async def rehearse(
             continue
         await record(events)
         transcript = transcript.plus(events)
+        left_s -= sum(event.took_ms for event in events) / 1000
         first = events[0]
         if isinstance(first, Message) and first.speaker is Speaker.CALLER:
             # Last words are worth no other attempt.
-            undelivered = await _say(first, line, transcript, clock, limits, again=again and transcript.ending is None)
+            undelivered = await _say(first, line, left_s, clock, limits, again=again and transcript.ending is None)
             if undelivered is not None and transcript.ending is None:
                 await record((undelivered,))
                 transcript = transcript.plus((undelivered,))
@@ -78,11 +80,11 @@ async def rehearse(
 
 
 async def _say(
-    message: Message, line: Line, transcript: Transcript, clock: Clock, limits: Limits, *, again: bool
+    message: Message, line: Line, left_s: float, clock: Clock, limits: Limits, *, again: bool
 ) -> Left | None:
     started = clock.ticks()
     try:
-        async with deadline(limits.max_duration_s - transcript.talked_ms / 1000):
+        async with deadline(left_s):
             await line.say(message)
     except TimeoutError:
         return _late(Speaker.ASSISTANT, clock, started, limits)
