@@ -13,11 +13,12 @@ from tests.support.postgres import new_postgres
 from tests.support.server import MAIN, environment
 from tests.support.store import KINDS, PATIENCE_S, a_conversation, a_scenario, a_version
 from vivavoce import __version__
-from vivavoce.app import House, application, house
+from vivavoce.app import application
 from vivavoce.clock import SystemClock
 from vivavoce.core.status import Status
 from vivavoce.directory import DirectoryBusy
 from vivavoce.engine.leases import Ceilings
+from vivavoce.house import House, house
 from vivavoce.services import assistants, keys, machines, runs, scenarios
 from vivavoce.services.errors import Rejected
 from vivavoce.services.keys import ORG

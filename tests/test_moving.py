@@ -8,11 +8,11 @@ from typer.testing import CliRunner
 
 from tests.support.postgres import new_postgres
 from tests.support.store import PATIENCE_S, a_scenario, a_version
-from vivavoce.app import house
 from vivavoce.cli.db import app
 from vivavoce.core.run import Run
 from vivavoce.core.scenario import Criterion
 from vivavoce.core.status import Status
+from vivavoce.house import house
 from vivavoce.services import assistants, keys, runs, scenarios, secrets
 from vivavoce.services.context import Context
 from vivavoce.services.keys import ORG

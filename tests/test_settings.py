@@ -5,7 +5,7 @@ import pytest
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
-from vivavoce import app
+from vivavoce import house
 from vivavoce.core.budget import Budget
 from vivavoce.models.config import Provider
 from vivavoce.services.errors import Rejected
@@ -142,14 +142,14 @@ PRICES = '{"openai/m": {"input": 0.15, "output": 0.6}}'
 
 def test_prices_and_the_budget_of_every_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = given(monkeypatch, prices=PRICES, batch_token_limit="1000", batch_money_limit="2.5")
-    assert app.prices(settings) == {"openai/m": Price(0.15, 0.6)}
-    assert app.budget(settings) == Budget(1000, 2_500_000)
+    assert house.prices(settings) == {"openai/m": Price(0.15, 0.6)}
+    assert house.budget(settings) == Budget(1000, 2_500_000)
 
 
 def test_a_budget_of_money_needs_prices(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert app.budget(given(monkeypatch)) == Budget()
+    assert house.budget(given(monkeypatch)) == Budget()
     with pytest.raises(Rejected, match="VIVA_PRICES"):
-        app.budget(given(monkeypatch, batch_money_limit="2.5"))
+        house.budget(given(monkeypatch, batch_money_limit="2.5"))
 
 
 @pytest.mark.parametrize(("environment", "key"), [({"LOCAL_KEY": "sk-1"}, "sk-1"), ({}, "")])

@@ -14,11 +14,12 @@ from sqlalchemy import MetaData, insert
 
 from tests.support.asgi import get
 from tests.support.store import PATIENCE_S, empty_url
-from vivavoce.app import application, house
+from vivavoce.app import application
 from vivavoce.core.flow import PromptNode
 from vivavoce.core.mind import Endpoint, Mind
 from vivavoce.core.status import Status
 from vivavoce.core.tool import FunctionTool, HandoffTool, LineTool, OtherTool, RetrievalTool, VariablesTool, WebhookTool
+from vivavoce.house import house
 from vivavoce.services import assistants, chat, conversations, runs
 from vivavoce.services.keys import ORG
 from vivavoce.settings import Settings

@@ -15,7 +15,8 @@ from tests.support.asgi import get
 from tests.support.releases import put_back, release
 from tests.support.store import empty_url
 from tests.test_upgrade import KEY, still
-from vivavoce.app import application, house
+from vivavoce.app import application
+from vivavoce.house import house
 from vivavoce.services import sessions
 from vivavoce.settings import Settings
 from vivavoce.storage.database import Tx, connect

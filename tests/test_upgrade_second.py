@@ -13,8 +13,9 @@ from sqlalchemy import MetaData, insert
 from tests.support.asgi import get
 from tests.support.store import empty_url
 from tests.test_upgrade import KEY, still
-from vivavoce.app import application, house
+from vivavoce.app import application
 from vivavoce.core.assistant import Form
+from vivavoce.house import house
 from vivavoce.services import assistants, scenarios
 from vivavoce.services.keys import ORG
 from vivavoce.settings import Settings

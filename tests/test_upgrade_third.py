@@ -16,8 +16,9 @@ from tests.support.asgi import get
 from tests.support.releases import put_back, release
 from tests.support.store import PATIENCE_S, empty_url
 from tests.test_upgrade import KEY, still
-from vivavoce.app import application, house
+from vivavoce.app import application
 from vivavoce.core.status import Status
+from vivavoce.house import house
 from vivavoce.services import keys, runs, secrets
 from vivavoce.services.keys import ORG
 from vivavoce.settings import Settings

@@ -12,8 +12,9 @@ from tests.support.asgi import get
 from tests.telemetry.seen import Notes
 
 from vivavoce.api.watched import Watched
-from vivavoce.app import House, application, health, house
+from vivavoce.app import application
 from vivavoce.core.scope import Scope as KeyScope
+from vivavoce.house import House, health, house
 from vivavoce.services import keys, orgs
 from vivavoce.settings import Settings
 

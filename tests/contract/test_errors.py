@@ -22,7 +22,8 @@ from telnyx.types.ai import InferenceEmbedding
 from tests.support.server import Server
 from tests.support.store import a_version
 
-from vivavoce.app import House, application, house
+from vivavoce.app import application
+from vivavoce.house import House, house
 from vivavoce.services import assistants as assistants_service
 from vivavoce.services import imports as imports_service
 from vivavoce.services import keys

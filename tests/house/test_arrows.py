@@ -16,7 +16,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "alembic": ("storage",),
     "combustache": ("assistant/variables.py",),
     "cronsim": ("services/calendar.py",),
-    "fastapi": ("api", "web", "app.py"),
+    "fastapi": ("api",),
     "httpx": (),
     "httpx2": ("client", "tools/mcp_client.py"),
     "jinja2": ("reports/page.py", "web"),
@@ -28,10 +28,10 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "pydantic_settings": ("settings.py", "cli", "running/embedded.py"),
     "rich": ("cli",),
     "sqlalchemy": ("storage", "engine"),
-    "starlette": ("api", "web", "app.py"),
+    "starlette": ("api", "web", "app.py", "house.py"),
     "typer": ("cli",),
     "yaml": ("files",),
-    "uvicorn": ("cli", "running/embedded.py", "app.py"),
+    "uvicorn": ("cli", "running/embedded.py"),
 }
 # Pure rooms know the standard library, our own rooms and what is named here.
 PURE: dict[str, frozenset[str]] = {

@@ -42,8 +42,8 @@ ROOMS = {"api/telnyx": "retell", "api/retell": "telnyx"}
 
 def spoken(place: str, text: str) -> list[str]:
     """The vendors' words in this file's text and path that do not belong there."""
-    if place == "app.py" or place.startswith("importing/"):
-        return []  # the one puts the rooms together, the other is there to know other vendors
+    if place in ("app.py", "house.py", "vendors.py") or place.startswith("importing/"):
+        return []  # some put the rooms together, the others are there to know other vendors
     room = next((room for room in ROOMS if place.startswith(f"{room}/")), None)
     pattern = re.compile(ROOMS[room], re.IGNORECASE) if room else PATTERN
     lines = [(0, place)] if room is None else []

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from tests.support.store import ORG, a_scenario, a_version
 
-from vivavoce.app import FORMATS
 from vivavoce.core.assistant import Form
 from vivavoce.core.flow import ComponentNode, Flow
 from vivavoce.core.scenario import Scenario
@@ -16,6 +15,7 @@ from vivavoce.services.errors import NotFound, Rejected
 from vivavoce.services.transfer import Bundle, Held, Kept, Told, collect, keep
 from vivavoce.storage import assistants as kept_assistants
 from vivavoce.storage import scenarios as kept_scenarios
+from vivavoce.vendors import FORMATS
 
 PLAIN, ENGINES = FORMATS["telnyx"], FORMATS["retell"]
 LLM = Held("", a_version(name="Engine", extra={"body": {"general_prompt": "x"}}), Form.PROMPTS)

@@ -20,8 +20,8 @@ from tests.support.endpoint import Endpoint, serve
 from tests.support.store import PATIENCE_S, a_scenario, a_version
 from tests.telemetry.seen import Memory
 
-import vivavoce.app
-from vivavoce.app import House, application, house
+import vivavoce.house
+from vivavoce.app import application
 from vivavoce.cli.logs import Libraries, processors, tell_of_lost_failures
 from vivavoce.core.assistant import Opener
 from vivavoce.core.hook import Occasion
@@ -29,6 +29,7 @@ from vivavoce.core.run import Run
 from vivavoce.core.scenario import Criterion
 from vivavoce.core.tool import Header, WebhookTool
 from vivavoce.engine import duties as doing
+from vivavoce.house import House, house
 from vivavoce.services import assistants, examinations, hooks, runs, scenarios, secrets
 from vivavoce.services.keys import ORG
 from vivavoce.settings import ProviderSetting, Settings
@@ -65,7 +66,7 @@ def watched(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     def watching(*_: Any, **__: Any) -> Generator[Watching]:
         yield Watching(Joined((Logged(detailed=True), found.metrics, found.memory.traces)), found.metrics)
 
-    monkeypatch.setattr(vivavoce.app, "watching", watching)
+    monkeypatch.setattr(vivavoce.house, "watching", watching)
     for name in Settings.model_fields:
         monkeypatch.delenv(f"VIVA_{name.upper()}", raising=False)
     structlog.configure(

@@ -18,7 +18,7 @@ AWAY = "http://127.0.0.1:9"
 
 PROGRAM = """
 import json, sys
-import vivavoce.app, vivavoce.cli.serve
+import vivavoce.app, vivavoce.cli.serve, vivavoce.house
 from vivavoce.telemetry.watching import watching
 
 def loaded():

@@ -38,7 +38,7 @@ def cancel(
 
     Example: viva cancel --suite checkout --reason "wrong version"
     """
-    from vivavoce.app import sources
+    from vivavoce.house import sources
     from vivavoce.services import cancelling, orgs
     from vivavoce.services.errors import NotFound
 

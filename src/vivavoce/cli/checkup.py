@@ -12,7 +12,7 @@ from typing import Any, Literal
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
-from vivavoce import app
+from vivavoce import house
 from vivavoce.clock import SystemClock
 from vivavoce.models.config import OTHER_VENDORS
 from vivavoce.models.resolve import SCRIPTED, Models
@@ -84,7 +84,7 @@ def _mistakes(failure: ValidationError | SettingsError) -> Iterator[Check]:
 
 def _settings(settings: Settings) -> Iterator[Check]:
     try:
-        app.budget(settings)
+        house.budget(settings)
     except Rejected as failure:
         yield Check("settings", "fail", str(failure), "Set VIVA_PRICES, or unset VIVA_BATCH_MONEY_LIMIT.")
     else:

@@ -21,7 +21,7 @@ def connect(
 
     Example: viva connect github --secret github_token --allow github_search_issues,github_get_issue
     """
-    from vivavoce.app import sources
+    from vivavoce.house import sources
     from vivavoce.services import integrations
     from vivavoce.services.errors import NotFound, Rejected
 

@@ -92,8 +92,8 @@ def copy(
 
 
 async def _copy(source: Any, target: Any) -> Mapping[str, int]:
-    from vivavoce.app import database
     from vivavoce.directory import held
+    from vivavoce.house import database
     from vivavoce.storage import copying
 
     async with contextlib.AsyncExitStack() as stack:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from vivavoce.app import sample
+    from vivavoce.vendors import sample
 
 START_S = 60.0
 RUN_S = 120.0
@@ -41,8 +41,8 @@ async def _demo(data_dir: Path) -> None:
     import aiohttp
     from rich.console import Console
 
-    from vivavoce.app import sample
     from vivavoce.cli import orders
+    from vivavoce.vendors import sample
 
     console = Console(highlight=False)
     runner, orders_url = await orders.serve()

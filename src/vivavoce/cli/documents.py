@@ -32,8 +32,8 @@ def add(
 
     Example: viva documents add manuals guide.md faq.html
     """
-    from vivavoce.app import sources
     from vivavoce.core.model import ModelFailure
+    from vivavoce.house import sources
     from vivavoce.services import documents
     from vivavoce.services.errors import Rejected
 

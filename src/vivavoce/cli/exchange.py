@@ -229,7 +229,7 @@ def _import_ours(
         server.run(main)
 
     async def work(opened: Any, org_id: str) -> None:
-        from vivavoce.app import sources
+        from vivavoce.house import sources
         from vivavoce.services import suites as services
         from vivavoce.services.errors import Rejected
 
@@ -288,7 +288,7 @@ def _import_others(
     found = [piece.thing for _, piece in pieces if not isinstance(piece.thing, Flaw)]
 
     async def work(opened: Any, org_id: str) -> None:
-        from vivavoce.app import sources
+        from vivavoce.house import sources
 
         by = _Maker(*sources())
 
@@ -316,7 +316,7 @@ def _tell(what: str, id_: str, name: str, change: str, *, as_json: bool) -> None
 
 
 def _format(name: str) -> Any:
-    from vivavoce.app import FORMATS
+    from vivavoce.vendors import FORMATS
 
     if name not in FORMATS:
         _fail(f"There is no format {name!r}; there are {', '.join((OURS, *FORMATS))}.")

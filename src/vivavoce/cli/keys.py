@@ -19,7 +19,7 @@ Shared = Annotated[bool, typer.Option("--shared", help="Print the secret for sig
 
 def with_database(work: Callable[[Any], Awaitable[None]], *, new: bool = False, **given: Any) -> None:
     """Do the work with the database open. Only ``new`` may make one: a mistyped directory is no empty database."""
-    from vivavoce.app import database
+    from vivavoce.house import database
     from vivavoce.storage.database import DatabaseUnreachable
 
     chosen = options.settings(**given)
@@ -70,7 +70,7 @@ def create(
 
     Example: viva keys create ci --scope run
     """
-    from vivavoce.app import sources
+    from vivavoce.house import sources
     from vivavoce.services import keys
     from vivavoce.services.errors import NotFound, Rejected
 
@@ -132,7 +132,7 @@ def revoke(
 
     Example: viva keys revoke 0199c0de-…
     """
-    from vivavoce.app import sources
+    from vivavoce.house import sources
     from vivavoce.services import keys
     from vivavoce.services.errors import NotFound
 
@@ -156,7 +156,7 @@ def webhooks(
 
     Example: viva keys webhooks
     """
-    from vivavoce.app import signer
+    from vivavoce.house import signer
     from vivavoce.services.errors import Rejected
 
     try:

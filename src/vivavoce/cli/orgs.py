@@ -23,7 +23,7 @@ def create(
 
     Example: viva orgs create acme
     """
-    from vivavoce.app import sources
+    from vivavoce.house import sources
     from vivavoce.services import orgs
     from vivavoce.services.errors import Rejected
 
@@ -69,7 +69,7 @@ def delete(
 
     Example: viva orgs delete acme --yes
     """
-    from vivavoce.app import sources
+    from vivavoce.house import sources
     from vivavoce.services import orgs
     from vivavoce.services.errors import NotFound, Rejected
 

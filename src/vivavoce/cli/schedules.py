@@ -71,8 +71,8 @@ def create(
     Example: viva schedules create nightly --cron "30 2 * * *" --timezone Europe/Dublin --suite smoke
     """
     from vivavoce.api.viva.schedules import dump_outlook
-    from vivavoce.app import sources
     from vivavoce.core.schedule import Schedule
+    from vivavoce.house import sources
     from vivavoce.services import schedules
 
     draft = Schedule(
@@ -164,8 +164,8 @@ def fire(
     Example: viva schedules fire 0199c0de-…
     """
     from vivavoce.api.viva.schedules import dump_firing
-    from vivavoce.app import sources
     from vivavoce.core.schedule import Outcome
+    from vivavoce.house import sources
     from vivavoce.services import schedules
 
     async def work(opened: Any, org_id: str) -> None:
@@ -195,7 +195,7 @@ def fire(
 
 def _pause(schedule_id: str, org: str, data_dir: Any, database_url: str | None, as_json: bool, *, paused: bool) -> None:
     from vivavoce.api.viva.schedules import dump_outlook
-    from vivavoce.app import sources
+    from vivavoce.house import sources
     from vivavoce.services import schedules
 
     async def work(opened: Any, org_id: str) -> None:

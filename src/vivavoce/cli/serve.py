@@ -45,8 +45,9 @@ def serve(
 
 
 async def _serve(chosen: "Settings", listener: socket.socket, told: asyncio.Event, *, works: bool) -> None:
-    from vivavoce.app import application, house
+    from vivavoce.app import application
     from vivavoce.cli import process
+    from vivavoce.house import house
 
     process.settle_memory()
     async with house(chosen, works=works) as opened:

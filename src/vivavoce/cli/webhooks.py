@@ -67,7 +67,7 @@ def create(
     Example: viva webhooks create https://ci.example.com/viva --kind batch.completed
     """
     from vivavoce.api.viva.webhooks import dump
-    from vivavoce.app import sources
+    from vivavoce.house import sources
     from vivavoce.outbound.guard import Guard, networks
     from vivavoce.services import hooks
 
@@ -113,7 +113,7 @@ def try_out(
     Example: viva webhooks test 0199c0de-…
     """
     from vivavoce.api.viva.webhooks import dump_tried
-    from vivavoce.app import signer, sources
+    from vivavoce.house import signer, sources
     from vivavoce.outbound.fetch import open_session
     from vivavoce.outbound.guard import Guard, networks
     from vivavoce.services import hooks

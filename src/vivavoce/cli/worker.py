@@ -55,8 +55,8 @@ def worker(
 
 
 async def _work(chosen: "Settings", listener: socket.socket | None, told: asyncio.Event) -> None:
-    from vivavoce.app import health, house
     from vivavoce.cli import process
+    from vivavoce.house import health, house
 
     process.settle_memory()
     async with house(chosen, serves=False, metrics=listener is not None) as opened:

@@ -13,8 +13,9 @@ import uvicorn
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
-from vivavoce.app import application, house
+from vivavoce.app import application
 from vivavoce.directory import DirectoryBusy
+from vivavoce.house import house
 from vivavoce.running.errors import CannotStart
 from vivavoce.services.errors import Rejected
 from vivavoce.settings import Settings
