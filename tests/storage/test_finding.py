@@ -151,6 +151,7 @@ tried = settings(max_examples=150, deadline=None, suppress_health_check=[HealthC
 def nearest(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whether a few conversations are many: what is rare is found in another way."""
     monkeypatch.setattr(conversations, "_NEAREST", request.param)
+    monkeypatch.setattr(conversations, "_FEW", request.param)
 
 
 @given(wanted=filters, kept=talks)
@@ -188,6 +189,7 @@ def holding(name: str, value: str) -> Filter:
 
 async def test_what_is_noted_follows_what_changes(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(conversations, "_NEAREST", 3)
+    monkeypatch.setattr(conversations, "_FEW", 3)
     rare, *others = (a_conversation(metadata={"kind": "rare" if n == 0 else "frequent"}) for n in range(9))
 
     async def found(value: str) -> list[str]:

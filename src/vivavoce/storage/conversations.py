@@ -5,7 +5,21 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Row, Select, and_, delete, false, func, insert, or_, select, type_coerce, update
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    Select,
+    and_,
+    delete,
+    exists,
+    false,
+    func,
+    insert,
+    or_,
+    select,
+    type_coerce,
+    update,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import IntegrityError
 
@@ -35,6 +49,9 @@ Bound = tuple[Literal["eq", "ne", "gt", "ge", "lt", "le"], float]
 
 _NEAREST = 2_000
 """How many conversations are looked through for what is frequent."""
+
+_FEW = 500
+"""How many conversations are looked up one after the other because what they have in common is rare."""
 
 _COMPARED: Mapping[str, Callable[[Any, Any], Any]] = {
     "eq": operator.eq,
@@ -116,17 +133,19 @@ def get_filtered(tx: Tx, org: str, wanted: Filter, most: int) -> tuple[Conversat
     sqlite, most = tx.dialect.name == "sqlite", min(wanted.limit or most, most)
     query: Select[Any] = select(conversations).where(conversations.c.org == org, *conditions(wanted, sqlite=sqlite))
     metadata = noted(wanted)
-    if metadata:
+    few = _few(tx, metadata, max(_FEW, most)) if metadata and sqlite else None
+    if metadata and few is None and is_timely(wanted.orders):
         # No planner knows how frequent it is. What is frequent is soon found among those that come first; what is rare
         # is found by the index of metadata.
-        near = _nearest(tx, org, wanted, most, sqlite=sqlite) if is_timely(wanted.orders) else ()
-        if len(near) == most:
+        alone = sqlite and len(wanted.conditions) == len(metadata) + len(timely(wanted).conditions)
+        near = _first_noted(tx, org, wanted, most) if alone else _nearest(tx, org, wanted, most, sqlite=sqlite)
+        if near is not None:
             return tuple(map(of_row, near))
-    if metadata and sqlite:
-        few = _few(tx, metadata)
-        if few is not None:
-            query = query.where(conversations.c.id.in_(few))
-    elif metadata:
+    if few is not None:
+        # Not by the index of organisations and times, which SQLite takes for the order, and walks through to its end.
+        mine = (conversations.c.id.in_(few), conversations.c.org + "" == org)
+        query = select(conversations).where(*mine, *conditions(wanted, sqlite=sqlite))
+    elif metadata and not sqlite:
         holds = type_coerce(conversations.c.metadata, JSONB()).contains(dict(metadata))
         rare = select(conversations.c.id).where(holds).cte("rare")
         query = query.where(conversations.c.id.in_(select(rare.prefix_with("MATERIALIZED").c.id)))
@@ -134,23 +153,38 @@ def get_filtered(tx: Tx, org: str, wanted: Filter, most: int) -> tuple[Conversat
     return tuple(of_row(row) for row in rows)
 
 
-def _nearest(tx: Tx, org: str, wanted: Filter, most: int, *, sqlite: bool) -> Sequence[Row[Any]]:
-    """What matches among those that come first in the filter's order."""
+def _nearest(tx: Tx, org: str, wanted: Filter, most: int, *, sqlite: bool) -> Sequence[Row[Any]] | None:
+    """What matches among those that come first in the filter's order; None where that is not enough."""
     timed = conditions(timely(wanted), sqlite=sqlite)
     first: Select[Any] = select(conversations).where(conversations.c.org == org, *timed)
     first = first.order_by(*orders(wanted, sqlite=sqlite)).limit(max(_NEAREST, 20 * most))
     nearest = first.subquery()
     query: Select[Any] = select(nearest).where(*conditions(wanted, sqlite=sqlite, of=nearest))
-    return tx.execute(query.order_by(*orders(wanted, sqlite=sqlite, of=nearest)).limit(most)).all()
+    found = tx.execute(query.order_by(*orders(wanted, sqlite=sqlite, of=nearest)).limit(most)).all()
+    return found if len(found) == most else None
 
 
-def _few(tx: Tx, metadata: Mapping[str, str]) -> Sequence[str] | None:
+def _first_noted(tx: Tx, org: str, wanted: Filter, most: int) -> Sequence[Row[Any]]:
+    """What comes first in the filter's order, where nothing is wanted but times and metadata that SQLite has noted.
+
+    Conversations are wide, so only those are read that are given.
+    """
+    held = [
+        exists().where(notes.c.conversation_id == conversations.c.id, notes.c.name == name, notes.c.value == value)
+        for name, value in noted(wanted).items()
+    ]
+    timed, ranks = conditions(timely(wanted), sqlite=True), orders(wanted, sqlite=True)
+    ids = select(conversations.c.id).where(conversations.c.org == org, *timed, *held).order_by(*ranks).limit(most)
+    return tx.execute(select(conversations).where(conversations.c.id.in_(ids)).order_by(*ranks)).all()
+
+
+def _few(tx: Tx, metadata: Mapping[str, str], most: int) -> Sequence[str] | None:
     """The ids of all conversations, whoever they belong to, whose metadata holds one of these; None where each of them
-    is held by many, so that looking at one after the other finds enough."""
+    is held by more than ``most``, so that looking at one after the other finds enough."""
     for name, value in metadata.items():
         query = select(notes.c.conversation_id).where(notes.c.name == name, notes.c.value == value)
-        found = tx.execute(query.limit(_NEAREST + 1)).scalars().all()
-        if len(found) <= _NEAREST:
+        found = tx.execute(query.limit(most + 1)).scalars().all()
+        if len(found) <= most:
             return found
     return None
 
