@@ -72,7 +72,7 @@ NAMES_ONLY = {
     "results.counts_since",
     "results.last_of_test",
     "results.measured",
-    "scenarios.count_suite",
+    "scenarios.count_suites",
 }
 """What they give has no id to be told apart by: tried below, in tests/services/test_hooks.py and test_history.py, and
 in tests/storage/test_results.py and test_lately.py."""

@@ -82,8 +82,14 @@ async def test_runs_are_counted_by_batch_and_suite(database: Database) -> None:
         assert every[first] == replace(counted, passed=3)
         assert every[second] == Counts(cancelled=1)
         assert (every[second].over, every[second].pass_rate) == (True, None)
-        assert results.counts(tx, "org-b", [first]) == {}
-        assert results.counts(tx, ORG, []) == {}
+        assert results.counts_by_suite(tx, ORG, [first, second]) == {
+            (first, "s"): counted,
+            (first, "other"): Counts(passed=1),
+            (second, "other"): Counts(cancelled=1),
+        }
+        for counting in (results.counts, results.counts_by_suite):
+            assert counting(tx, "org-b", [first]) == {}
+            assert counting(tx, ORG, []) == {}
 
     await database.write(work)
 

@@ -196,6 +196,7 @@ LOOKS: dict[str, Look] = {
     "results.newest_batches": lambda tx, org, of: only(of.batch.id, results.newest_batches(tx, org, "suite", 9)),
     "results.counts": lambda tx, org, of: list(results.counts(tx, org, [of.batch.id])),
     "results.counts of suite": lambda tx, org, of: list(results.counts(tx, org, [of.batch.id], "suite")),
+    "results.counts_by_suite": lambda tx, org, of: [id_ for id_, _ in results.counts_by_suite(tx, org, [of.batch.id])],
     "results.of_batch": lambda tx, org, of: results.of_batch(tx, org, of.batch.id),
     "results.of_runs": lambda tx, org, of: results.of_runs(tx, org, [of.run.id]),
     "results.names": lambda tx, org, of: list(results.names(tx, org, [of.run.id])),

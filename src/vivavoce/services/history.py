@@ -35,7 +35,7 @@ async def of_suite(ctx: Context, org: str, suite: str, limit: int = 50) -> tuple
 
     def work(tx: Tx) -> tuple[Point, ...]:
         found = results.newest_batches(tx, org, suite, min(limit, MOST))
-        if not found and not scenarios.count_suite(tx, org, suite):
+        if not found and not scenarios.count_suites(tx, org, [suite]):
             raise NotFound("test suite", suite)
         return _points(ctx, tx, org, suite, found)
 

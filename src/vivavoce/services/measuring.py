@@ -1,5 +1,6 @@
 """What runs took together: how fast the assistant answered, how long was talked, and what it cost."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -38,5 +39,10 @@ def figures(prices: Mapping[str, Price], runs: Sequence[Measured]) -> Figures:
 
 
 def _usages(runs: Sequence[Measured]) -> list[Usage]:
-    every = [(name, spent) for one in runs for name, spent in (one.tokens or {}).items()]
-    return [Usage(name, *spent) for name, spent in every]
+    """What each model took in all."""
+    asked, answered = Counter[str](), Counter[str]()
+    for one in runs:
+        for name, (questions, answers) in (one.tokens or {}).items():
+            asked[name] += questions
+            answered[name] += answers
+    return [Usage(name, asked[name], answered[name]) for name in asked]

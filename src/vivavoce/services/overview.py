@@ -66,7 +66,7 @@ async def get_suites(ctx: Context, org: str, window: Window) -> Page[Suite]:
     def work(tx: Tx) -> Page[Suite]:
         names = scenarios.get_suites(tx, org)
         start = (window.number - 1) * window.size
-        return Page(tuple(_suite(tx, org, name) for name in names[start : start + window.size]), len(names), window)
+        return Page(_suites(tx, org, names[start : start + window.size]), len(names), window)
 
     return await ctx.database.read(work)
 
@@ -75,7 +75,7 @@ async def get_suite(ctx: Context, org: str, name: str) -> Suite:
     """One suite. Raises ``NotFound`` where it has no test."""
 
     def work(tx: Tx) -> Suite:
-        found = _suite(tx, org, name)
+        (found,) = _suites(tx, org, [name])
         if not found.tests:
             raise NotFound("test suite", name)
         return found
@@ -83,13 +83,12 @@ async def get_suite(ctx: Context, org: str, name: str) -> Suite:
     return await ctx.database.read(work)
 
 
-def _suite(tx: Tx, org: str, name: str) -> Suite:
-    newest = results.newest_batches(tx, org, name, 1)
-    last = None
-    if newest:
-        one = newest[0]
-        last = Last(one.id, one.at, results.counts(tx, org, [one.id], name)[one.id])
-    return Suite(name, scenarios.count_suite(tx, org, name), last)
+def _suites(tx: Tx, org: str, names: Sequence[str]) -> tuple[Suite, ...]:
+    tests = scenarios.count_suites(tx, org, names)
+    newest = {name: one for name in names for one in results.newest_batches(tx, org, name, 1)}
+    counts = results.counts_by_suite(tx, org, [one.id for one in newest.values()])
+    last = {name: Last(one.id, one.at, counts[one.id, name]) for name, one in newest.items()}
+    return tuple(Suite(name, tests.get(name, 0), last.get(name)) for name in names)
 
 
 async def get_runs(ctx: Context, org: str, wanted: RunFilter, window: Window) -> Page[Listed]:

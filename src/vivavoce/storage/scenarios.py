@@ -120,10 +120,11 @@ def get_suite(tx: Tx, org: str, suite: str, *, keep: bool = True) -> tuple[Scena
     return tuple(scenario_codec.loads(body) for body in rows.scalars())
 
 
-def count_suite(tx: Tx, org: str, suite: str) -> int:
-    """How many scenarios a suite has."""
-    query = select(func.count()).select_from(scenarios)
-    return tx.execute(query.where(scenarios.c.org == org, scenarios.c.suite == suite, _active)).scalar_one()
+def count_suites(tx: Tx, org: str, suites: Collection[str]) -> Mapping[str, int]:
+    """How many scenarios these suites have, by their names; those that have none are left out."""
+    query = select(scenarios.c.suite, func.count().label("many")).group_by(scenarios.c.suite)
+    rows = tx.execute(query.where(scenarios.c.org == org, scenarios.c.suite.in_(sorted(set(suites))), _active))
+    return {row.suite: row.many for row in rows}
 
 
 def get_suites(tx: Tx, org: str) -> tuple[str, ...]:
