@@ -61,6 +61,10 @@ async def test_the_newest_batches_of_a_suite(database: Database) -> None:
         assert [batch.id for batch in results.newest_batches(tx, ORG, "other", 9)] == [both, strange]
         assert results.newest_batches(tx, ORG, "nobody's", 9) == ()
         assert len(results.newest_batches(tx, "org-b", "s", 9)) == 1
+        scenarios.add(tx, ORG, a_scenario(suite="never run"))
+        assert results.last_batches(tx, ORG, ["s", "other", "never run", "nobody's"]) == {
+            name: results.newest_batches(tx, ORG, name, 1)[0] for name in ("s", "other")
+        }
 
     await database.write(work)
 

@@ -194,6 +194,9 @@ LOOKS: dict[str, Look] = {
     "runs.get_slice": lambda tx, org, of: runs.get_slice(tx, org, of.batch.id, Span()).items,
     "runs.get_samples": lambda tx, org, of: list(runs.get_samples(tx, org, [of.batch.id])),
     "results.newest_batches": lambda tx, org, of: only(of.batch.id, results.newest_batches(tx, org, "suite", 9)),
+    "results.last_batches": lambda tx, org, of: only(
+        of.batch.id, tuple(results.last_batches(tx, org, ["suite"]).values())
+    ),
     "results.counts": lambda tx, org, of: list(results.counts(tx, org, [of.batch.id])),
     "results.counts of suite": lambda tx, org, of: list(results.counts(tx, org, [of.batch.id], "suite")),
     "results.counts_by_suite": lambda tx, org, of: [id_ for id_, _ in results.counts_by_suite(tx, org, [of.batch.id])],

@@ -85,7 +85,7 @@ async def get_suite(ctx: Context, org: str, name: str) -> Suite:
 
 def _suites(tx: Tx, org: str, names: Sequence[str]) -> tuple[Suite, ...]:
     tests = scenarios.count_suites(tx, org, names)
-    newest = {name: one for name in names for one in results.newest_batches(tx, org, name, 1)}
+    newest = results.last_batches(tx, org, names)
     counts = results.counts_by_suite(tx, org, [one.id for one in newest.values()])
     last = {name: Last(one.id, one.at, counts[one.id, name]) for name, one in newest.items()}
     return tuple(Suite(name, tests.get(name, 0), last.get(name)) for name in names)

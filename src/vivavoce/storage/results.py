@@ -26,7 +26,7 @@ from vivavoce.core.status import FINAL, Status
 from vivavoce.core.verdict import Fault, Verdict
 from vivavoce.storage.codec import usage_codec, verdicts_codec
 from vivavoce.storage.database import Tx
-from vivavoce.storage.tables import runs, snapshots
+from vivavoce.storage.tables import runs, scenarios, snapshots
 
 _TOGETHER = 400
 """How many ids go into one query."""
@@ -112,20 +112,36 @@ def newest_batches(tx: Tx, org: str, suite: str, most: int) -> tuple[Batched, ..
 @lru_cache(maxsize=2)
 def _newest_batches(postgresql: bool) -> Select[Any, Any, Any]:
     """Made once: putting it together takes longer than the database takes for it."""
-    newest = select(_newest(postgresql, None).label("id"), literal(1).label("place"))
+    suite: ColumnElement[Any] = bindparam("the_suite")
+    newest = select(_newest(postgresql, suite, None).label("id"), literal(1).label("place"))
     found = newest.cte("found", recursive=True)
     its = runs.alias()
     mates = select(func.min(runs.c.id)).where(runs.c.batch_id == its.c.batch_id, runs.c.org == its.c.org)
     first = select(mates.scalar_subquery()).where(its.c.id == found.c.id).correlate(found).scalar_subquery()
-    follows = select(_newest(postgresql, first), found.c.place + 1)
+    follows = select(_newest(postgresql, suite, first), found.c.place + 1)
     found = found.union_all(follows.where(found.c.id != "", found.c.place < bindparam("the_most")))
     query = select(runs.c.id, runs.c.batch_id, runs.c.created_at).join(found, found.c.id == runs.c.id)
     return query.order_by(runs.c.id.desc())
 
 
-def _newest(postgresql: bool, below: ScalarSelect[Any] | None) -> ColumnElement[str]:
+def last_batches(tx: Tx, org: str, suites: Collection[str]) -> Mapping[str, Batched]:
+    """The newest batch of each of these suites that have tests, by their names; those without one are left out."""
+    given = {"the_org": org, "the_suites": sorted(set(suites))}
+    rows = tx.execute(_last_batches(tx.dialect.name == "postgresql"), given)
+    return {row.suite: Batched(row.batch_id, row.created_at, row.id) for row in rows}
+
+
+@lru_cache(maxsize=2)
+def _last_batches(postgresql: bool) -> Select[Any, Any, Any, Any]:
+    mine = (scenarios.c.org == bindparam("the_org"), scenarios.c.suite.in_(bindparam("the_suites", expanding=True)))
+    named = select(scenarios.c.suite).where(*mine).distinct().subquery()
+    found = select(_newest(postgresql, named.c.suite, None).label("id")).select_from(named).subquery()
+    return select(runs.c.id, runs.c.batch_id, runs.c.created_at, runs.c.suite).join(found, found.c.id == runs.c.id)
+
+
+def _newest(postgresql: bool, suite: ColumnElement[Any], below: ScalarSelect[Any] | None) -> ColumnElement[str]:
     """The id of the newest run of the suite that is in a batch, below an id; empty where there is none."""
-    mine = (runs.c.org == bindparam("the_org"), runs.c.suite == bindparam("the_suite"), runs.c.batch_id.is_not(None))
+    mine = (runs.c.org == bindparam("the_org"), runs.c.suite == suite, runs.c.batch_id.is_not(None))
 
     def of(status: Status) -> ColumnElement[str]:
         # An index has the runs of each status in the order of their ids.
