@@ -1,6 +1,7 @@
 """One PostgreSQL for a whole session (``tests.support.postgres``), and what makes it short."""
 
 import contextlib
+import gc
 import os
 import tempfile
 from pathlib import Path
@@ -20,6 +21,10 @@ LONG = (
 """What takes long begins early, or one process would be left alone with it at the end."""
 
 _session = contextlib.ExitStack()
+
+# Nearly all that is made while tests are collected stays to the end, and need not be looked through for garbage, neither
+# then nor ever after.
+gc.disable()
 
 
 def pytest_configure() -> None:
@@ -44,6 +49,12 @@ def _one_authority(directory: str) -> Path:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
     items.sort(key=lambda item: not item.path.relative_to(here).as_posix().startswith(LONG))
+
+
+def pytest_collection_finish() -> None:
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -18,7 +18,7 @@ from tests.support.raw import send
 from tests.support.routes import ROUTES, Route, World, make_world
 from tests.support.server import Server
 
-EXAMPLES = 12
+EXAMPLES = 8
 DESCRIBED: Any = schemathesis.specs.openapi.checks
 CHECKS = [
     cast("Any", schemathesis.checks).not_a_server_error,

@@ -16,7 +16,7 @@ from tests.support.retell_routes import ROUTES, World, make_world
 from tests.support.route import Route
 from tests.support.server import Server
 
-EXAMPLES = 12
+EXAMPLES = 8
 DESCRIBED: Any = schemathesis.specs.openapi.checks
 CHECKS = [
     cast("Any", schemathesis.checks).not_a_server_error,
