@@ -22,8 +22,8 @@ LONG = (
 
 _session = contextlib.ExitStack()
 
-# Nearly all that is made while tests are collected stays to the end, and need not be looked through for garbage, neither
-# then nor ever after.
+# Nearly all that is made while tests are collected stays to the end, and need not be looked through for garbage,
+# neither then nor ever after.
 gc.disable()
 
 
