@@ -92,6 +92,8 @@ async def test_two_workers_share_what_waits(database: Database, database_url: st
     try:
         async with working(database, desk), working(other, second):
             await until(lambda: _all_done(database))
+            for one in (desk, second):  # who wrote hears a moment later that it is durable
+                await one.until(lambda one=one: len(one.done) == len(one.asked))
     finally:
         other.close()
     assert sorted(desk.done + second.done) == [run.id for run in made]
