@@ -30,7 +30,7 @@ ANSWERS = 'on hear /Point (\\d+)/: say "Point $1 is noted. What else?"\nelse: sa
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4])
-    parser.add_argument("--conversations", type=int, default=400)
+    parser.add_argument("--conversations", type=int, default=1500)
     parser.add_argument("--times", type=int, default=1, help="how often, in turns")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON lines")
     arguments = parser.parse_args()
