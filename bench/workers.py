@@ -1,6 +1,6 @@
 """How the throughput of runs grows with workers on one PostgreSQL database.
 
-    python -m bench.workers --workers 1 2 4 --conversations 400
+    python -m bench.workers --workers 1 2 4
 
 The runs wait for nobody: tester, assistant and judge are the scripted model, which answers at once, so that a worker is
 as fast as its core. Each number of workers gets a database of its own with a server that drives nothing, and the
