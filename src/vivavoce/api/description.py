@@ -8,7 +8,7 @@ from fastapi.telemetry import TelemetryConfig
 
 from vivavoce import __version__
 
-QUIET: TelemetryConfig = {
+_QUIET: TelemetryConfig = {
     "tracing": False,
     "metrics": False,
     "logs": False,
@@ -42,7 +42,7 @@ def described(
             docs_url=None,
             redoc_url=None,
             redirect_slashes=False,
-            telemetry=QUIET,
+            telemetry=_QUIET,
             separate_input_output_schemas=separate_input_output_schemas,
             **more,
         )

@@ -10,9 +10,10 @@ from vivavoce.core.transcript import Transcript
 SHORT = 3
 """A message of fewer words than these can be repeated twice as often before it is a loop."""
 
-_NO_WORD = re.compile(r"\W+")
 BUSY = 3
 """An assistant whose tools work may be silent so many times as often as one that does nothing at all."""
+
+_NO_WORD = re.compile(r"\W+")
 
 
 @dataclass(frozen=True, slots=True)

@@ -131,8 +131,7 @@ def get_many(tx: Tx, ids: Collection[str]) -> Mapping[str, Conversation]:
 def get_filtered(tx: Tx, org: str, wanted: Filter, most: int) -> tuple[Conversation, ...]:
     """The conversations that match, in the filter's order, at most ``most`` of them."""
     sqlite, most = tx.dialect.name == "sqlite", min(wanted.limit or most, most)
-    query: Select[Any] = select(conversations).where(conversations.c.org == org, *conditions(wanted, sqlite=sqlite))
-    metadata = noted(wanted)
+    mine, metadata = [conversations.c.org == org], noted(wanted)
     few = _few(tx, metadata, max(_FEW, most)) if metadata and sqlite else None
     if metadata and few is None and is_timely(wanted.orders):
         # No planner knows how frequent it is. What is frequent is soon found among those that come first; what is rare
@@ -143,12 +142,12 @@ def get_filtered(tx: Tx, org: str, wanted: Filter, most: int) -> tuple[Conversat
             return tuple(map(of_row, near))
     if few is not None:
         # Not by the index of organisations and times, which SQLite takes for the order, and walks through to its end.
-        mine = (conversations.c.id.in_(few), conversations.c.org + "" == org)
-        query = select(conversations).where(*mine, *conditions(wanted, sqlite=sqlite))
+        mine = [conversations.c.id.in_(few), conversations.c.org.concat("") == org]
     elif metadata and not sqlite:
         holds = type_coerce(conversations.c.metadata, JSONB()).contains(dict(metadata))
         rare = select(conversations.c.id).where(holds).cte("rare")
-        query = query.where(conversations.c.id.in_(select(rare.prefix_with("MATERIALIZED").c.id)))
+        mine.append(conversations.c.id.in_(select(rare.prefix_with("MATERIALIZED").c.id)))
+    query: Select[Any] = select(conversations).where(*mine, *conditions(wanted, sqlite=sqlite))
     rows = tx.execute(query.order_by(*orders(wanted, sqlite=sqlite)).limit(most))
     return tuple(of_row(row) for row in rows)
 

@@ -12,7 +12,7 @@ from functools import lru_cache, partial
 from typing import Any
 
 from pydantic_core import to_json
-from sqlalchemy import BindParameter, Update, bindparam, insert, select, text, update
+from sqlalchemy import BindParameter, ColumnElement, Row, Update, bindparam, insert, null, select, text, update
 from sqlalchemy.exc import OperationalError
 
 from vivavoce.core.conversation import Opening
@@ -267,12 +267,13 @@ _fate = text("SELECT CASE WHEN :number < txid_current() THEN txid_status(:number
 
 def _write(tx: Tx, entries: Sequence[Entry], written: _Written) -> None:
     """Write what still may be written, and note what became of it."""
-    if tx.dialect.name == "postgresql":
-        _hold_and_append(tx, entries, written)
-        valid = [one for one in entries if one.lease in written.held]
-    else:
-        _hold(tx, [one.lease for one in entries], written)
-        valid = [one for one in entries if one.lease in written.held]
+    together = tx.dialect.name == "postgresql"
+    current: dict[str, str | None] = {}
+    for row in (_hold_and_append if together else _hold)(tx, entries):
+        current[row.id], written.number = row.lease_token, row.number
+    written.held = {one.lease for one in entries if current.get(one.lease.run_id) == one.lease.token}
+    valid = [one for one in entries if one.lease in written.held]
+    if not together:
         _append(tx, valid)
     _open(tx, valid)
     _change(tx, valid)
@@ -281,11 +282,14 @@ def _write(tx: Tx, entries: Sequence[Entry], written: _Written) -> None:
     written.exhausted = spend(tx, spent, max(one.at for one in valid)) if spent else frozenset()
 
 
-def _hold(tx: Tx, leases: Sequence[Lease], written: _Written) -> None:
-    """Note which of the leases hold. SQLite has one writer, so they do until the commit."""
-    query = select(runs.c.id, runs.c.lease_token).where(runs.c.id.in_({lease.run_id for lease in leases}))
-    current = {row.id: row.lease_token for row in tx.execute(query)}
-    written.held = {lease for lease in leases if current.get(lease.run_id) == lease.token}
+_NO_NUMBER: ColumnElement[Any] = null().label("number")
+
+
+def _hold(tx: Tx, entries: Sequence[Entry]) -> Sequence[Row[Any, Any, Any]]:
+    """(id, lease_token, number) of the entries' runs. SQLite has one writer, so they stay so until the commit; and only
+    over a network can a commit get lost on its way, so there is no number to ask for."""
+    query = select(runs.c.id, runs.c.lease_token, _NO_NUMBER)
+    return tx.execute(query.where(runs.c.id.in_({one.lease.run_id for one in entries}))).all()
 
 
 # Each statement is a journey to the server and back, and whoever comes back waits for the interpreter again. What
@@ -316,8 +320,9 @@ _hold_and_append_all = text("""
 """)
 
 
-def _hold_and_append(tx: Tx, entries: Sequence[Entry], written: _Written) -> None:
-    """Note which of the leases hold, see to it that they do until the commit, and write the events of these."""
+def _hold_and_append(tx: Tx, entries: Sequence[Entry]) -> Sequence[Row[Any]]:
+    """(id, lease_token, number) of the entries' runs, which stay so until the commit. The events of those entries
+    whose leases hold are written."""
     rows = [
         {"run_id": one.lease.run_id, "token": one.lease.token, "at": one.at, **row}
         for one in entries
@@ -325,10 +330,7 @@ def _hold_and_append(tx: Tx, entries: Sequence[Entry], written: _Written) -> Non
     ]
     wanted = list({one.lease.run_id for one in entries})
     given = {"rows": to_json(rows).decode(), "runs": to_json(wanted).decode()}
-    current: dict[str, str | None] = {}
-    for row in tx.execute(_hold_and_append_all, given):
-        current[row.id], written.number = row.lease_token, row.number
-    written.held = {one.lease for one in entries if current.get(one.lease.run_id) == one.lease.token}
+    return tx.execute(_hold_and_append_all, given).all()
 
 
 _insert_events = insert(events)
