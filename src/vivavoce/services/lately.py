@@ -90,14 +90,15 @@ async def get_trends(ctx: Context, org: str, suites: Sequence[Suite], most: int 
     are left out."""
 
     def work(tx: Tx) -> dict[str, list[Trend]]:
-        found: dict[str, list[Trend]] = {}
-        for suite in suites:
-            if suite.last is None or suite.last.counts.total > MOST_COUNTED:
-                continue
-            newest = results.newest_batches(tx, org, suite.name, most)
-            counts = results.counts(tx, org, [one.id for one in newest], suite.name)
-            found[suite.name] = [Trend(one.id, counts[one.id]) for one in reversed(newest)]
-        return found
+        newest = {
+            suite.name: results.newest_batches(tx, org, suite.name, most)
+            for suite in suites
+            if suite.last is not None and suite.last.counts.total <= MOST_COUNTED
+        }
+        counts = results.counts_by_suite(tx, org, [one.id for found in newest.values() for one in found])
+        return {
+            name: [Trend(one.id, counts[one.id, name]) for one in reversed(found)] for name, found in newest.items()
+        }
 
     return await ctx.database.read(work)
 
