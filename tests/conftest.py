@@ -4,6 +4,7 @@ import contextlib
 import gc
 import os
 import tempfile
+from collections.abc import Generator
 from pathlib import Path
 
 import certifi
@@ -21,10 +22,6 @@ LONG = (
 """What takes long begins early, or one process would be left alone with it at the end."""
 
 _session = contextlib.ExitStack()
-
-# Nearly all that is made while tests are collected stays to the end, and need not be looked through for garbage,
-# neither then nor ever after.
-gc.disable()
 
 
 def pytest_configure() -> None:
@@ -51,10 +48,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: not item.path.relative_to(here).as_posix().startswith(LONG))
 
 
-def pytest_collection_finish() -> None:
-    gc.collect()
-    gc.freeze()
-    gc.enable()
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Nearly all that is made while tests are collected stays to the end, and need not be looked through for garbage,
+    neither then nor ever after."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

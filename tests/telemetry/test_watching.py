@@ -18,7 +18,10 @@ AWAY = "http://127.0.0.1:9"
 
 PROGRAM = """
 import json, sys
-import vivavoce.app, vivavoce.cli.serve, vivavoce.house
+import vivavoce.app, vivavoce.cli.serve
+from vivavoce.api.retell import application as _
+from vivavoce.api.telnyx import application as _
+from vivavoce.api.viva import application as _
 from vivavoce.telemetry.watching import watching
 
 def loaded():
