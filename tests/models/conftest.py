@@ -1,7 +1,7 @@
 """The real client and the real test endpoint, joined by a socket."""
 
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
 import aiohttp
@@ -38,6 +38,15 @@ class Waits:
 Connect = Callable[..., OpenAIModel]
 
 
+def through(session: aiohttp.ClientSession) -> Callable[[], Awaitable[aiohttp.ClientSession]]:
+    """The session as a transport asks for it."""
+
+    async def opened() -> aiohttp.ClientSession:
+        return session
+
+    return opened
+
+
 @pytest.fixture
 def waits() -> Waits:
     return Waits()
@@ -57,7 +66,7 @@ async def connect(endpoint: Endpoint, waits: Waits) -> AsyncGenerator[Connect]:
 
         def make(**changes: object) -> OpenAIModel:
             provider = replace(Provider("local", endpoint.base_url, KEY, timeout_s=5.0), **changes)  # type: ignore[arg-type]
-            made.append(Transport(provider, lambda: session, waits.pace))
+            made.append(Transport(provider, through(session), waits.pace))
             return OpenAIModel(made[-1], "m-1")
 
         yield make

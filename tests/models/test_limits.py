@@ -6,7 +6,7 @@ from typing import Any
 
 import aiohttp
 import pytest
-from tests.models.conftest import KEY, Connect, Waits
+from tests.models.conftest import KEY, Connect, Waits, through
 from tests.support.endpoint import Endpoint
 
 from vivavoce.core.model import ModelFailure, Prompt, PromptLine, Reply
@@ -72,7 +72,7 @@ async def test_what_an_answer_cost_is_counted(bounded: OpenAIModel) -> None:
 async def test_what_a_guarded_endpoint_answers_is_counted_too(endpoint: Endpoint, waits: Waits) -> None:
     provider = Provider("local", endpoint.base_url, KEY, tokens_per_minute=10_000_000)
     async with aiohttp.ClientSession() as session:
-        transport = Transport(provider, lambda: session, waits.pace, guarded=True)
+        transport = Transport(provider, through(session), waits.pace, guarded=True)
         usage = (await OpenAIModel(transport, "m").reply(PROMPT)).usage
         assert spent(transport.limiter) == pytest.approx(usage.input_tokens + usage.output_tokens)
 

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import aiohttp
 import pytest
-from tests.models.conftest import Connect, Waits
+from tests.models.conftest import Connect, Waits, through
 from tests.models.test_openai import HELLO
 from tests.support.endpoint import Endpoint
 
@@ -215,7 +215,7 @@ async def test_the_connection_of_a_stream_is_used_again(endpoint: Endpoint, wait
     trace.on_connection_create_end.append(note)
     async with aiohttp.ClientSession(trace_configs=[trace]) as session:
         provider = Provider("local", endpoint.base_url)
-        model = OpenAIModel(Transport(provider, lambda: session, waits.pace), "m-1")
+        model = OpenAIModel(Transport(provider, through(session), waits.pace), "m-1")
         for _ in range(3):
             await heard(model)
     assert len(opened) == 1

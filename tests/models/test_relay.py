@@ -6,7 +6,7 @@ from typing import Any
 
 import aiohttp
 import pytest
-from tests.models.conftest import KEY, Waits
+from tests.models.conftest import KEY, Waits, through
 from tests.support.endpoint import Endpoint
 
 from vivavoce.core.model import ModelFailure, Trouble
@@ -21,7 +21,7 @@ STREAMED = {**ASKED, "stream": True}
 @pytest.fixture
 async def transport(endpoint: Endpoint, waits: Waits) -> AsyncGenerator[Transport]:
     async with aiohttp.ClientSession() as session:
-        yield Transport(Provider("local", endpoint.base_url, KEY, timeout_s=5.0), lambda: session, waits.pace)
+        yield Transport(Provider("local", endpoint.base_url, KEY, timeout_s=5.0), through(session), waits.pace)
 
 
 async def streamed(transport: Transport, within_s: float = 5.0) -> list[bytes]:

@@ -254,7 +254,7 @@ async def test_only_the_permitted_addresses_of_a_name_are_tried() -> None:
 async def test_the_connection_itself_is_guarded_too() -> None:
     async with serving(always({})) as server, open_session(Guard()) as session:
         with pytest.raises(aiohttp.ClientConnectorError):
-            await session.client.get(server.url)
+            await (await session.client()).get(server.url)
     assert server.seen == []
 
 

@@ -1,12 +1,11 @@
 """From a model's name to a model: aliases, roles, endpoints, vendors, and what to set when nobody serves the name."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Literal, TypeVar, cast, get_args
-
-import aiohttp
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, get_args
 
 from vivavoce.core.model import Model, ModelFailure, Trouble
 from vivavoce.core.telemetry import NOBODY, Telemetry
@@ -21,6 +20,9 @@ from vivavoce.models.scripted import Scripted
 from vivavoce.models.transport import Transport
 from vivavoce.outbound.fetch import Session
 from vivavoce.outbound.guard import Refused, vetted
+
+if TYPE_CHECKING:
+    import aiohttp
 
 R = TypeVar("R")
 
@@ -73,6 +75,7 @@ class Models:
         self._vendors: dict[str, Vendor] = {}
         self._lent_transports: dict[object, Transport] = {}
         self._lent_vendors: dict[object, Vendor] = {}
+        self._resolved: dict[object, Model] = {}
         self._openai = _openai_provider(settings)
         self._catalogue = Catalogue(self._pace)
         self._processes = 1
@@ -88,8 +91,13 @@ class Models:
         ``ModelFailure`` with ``UNRESOLVED``; the message names the setting that is missing.
         """
         stand_in = stand_in and self._stands_in(role)
-        model = self._served(name, role, key, lambda place: self._model(place, max_attempts), stand_in=stand_in)
-        return model if self.telemetry is NOBODY else observed(model, role, self.telemetry)
+
+        def made() -> Model:
+            model = self._served(name, role, key, lambda place: self._model(place, max_attempts), stand_in=stand_in)
+            return model if self.telemetry is NOBODY else observed(model, role, self.telemetry)
+
+        # It is asked for in every turn, and all conversations can share it: a model keeps nothing of what it is asked.
+        return made() if key else _remembered(self._resolved, (name, role, max_attempts, stand_in), made)
 
     def relay(self, name: str | None, *, key: str = "", stand_in: bool = True) -> tuple[Transport, str] | None:
         """Where chat completions of an assistant's model are handed on to, and its name there; None is the scripted
@@ -124,7 +132,7 @@ class Models:
         transport = _remembered(
             self._lent_transports,
             (session, provider),
-            lambda: Transport(provider, lambda: session.client, self._pace, guarded=True),
+            lambda: Transport(provider, session.client, self._pace, guarded=True),
         )
         transport.limiter.told = self._waiting(ENDPOINT)
         asked = OpenAIModel(transport, model, extra=extra, max_attempts=max_attempts)
@@ -334,25 +342,37 @@ class Models:
             self._transports[provider] = made()
         return self._transports[provider]
 
-    def _open_session(self) -> aiohttp.ClientSession:
+    async def _open_session(self) -> "aiohttp.ClientSession":
         if self._session is None or self._session.closed:
-            # The providers' own limits hold; a second one in the pool would only queue without counting.
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=60), cookie_jar=aiohttp.DummyCookieJar()
-            )
+            made = await asyncio.to_thread(_session_class)
+            # Somebody may have been faster.
+            if self._session is None or self._session.closed:
+                from aiohttp import DummyCookieJar, TCPConnector
+
+                # The providers' own limits hold; a second one in the pool would only queue without counting.
+                self._session = made(connector=TCPConnector(limit=0, ttl_dns_cache=60), cookie_jar=DummyCookieJar())
         return self._session
 
 
+def _session_class() -> "type[aiohttp.ClientSession]":
+    # It takes a moment, and whole answers need none: they come by a way of their own.
+    from aiohttp import ClientSession
+
+    return ClientSession
+
+
 def _remembered(known: dict[object, R], key: object, made: Callable[[], R]) -> R:
-    """What serves a key or an endpoint that is a user's: its limits and what it learnt hold while it is in use.
+    """What serves a key, an endpoint or a name that is a user's: its limits and what it learnt hold while it is in use.
 
     The oldest are forgotten, not closed: a call may be under way, and what it holds ends with it.
     """
-    if key not in known:
+    found = known.get(key)
+    if found is None:
+        found = made()
         while len(known) >= _MAX_LENT:
             del known[next(iter(known))]
-        known[key] = made()
-    return known[key]
+        known[key] = found
+    return found
 
 
 def _vendor_of(name: str) -> str:

@@ -2,11 +2,10 @@
 
 import asyncio
 import io
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager, suppress
-from typing import Any, Literal, NoReturn, cast
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, cast
 
-import aiohttp
 from yarl import URL
 
 from vivavoce import __version__
@@ -17,6 +16,9 @@ from vivavoce.models.messages import Garbage, decode, tokens
 from vivavoce.models.pace import LONGEST_WAIT_S, TOO_MANY, Pace, Setback, asked_wait
 from vivavoce.models.post import Broken, NoConnection, NotHttp, NotSecure, Poster, Slow, TooLarge, Whole
 from vivavoce.outbound.fetch import refusal
+
+if TYPE_CHECKING:  # at run time when a session is first opened: whole answers need none
+    import aiohttp
 
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
 _MAX_ERROR_BYTES = 64 * 1024
@@ -42,7 +44,12 @@ class Transport:
     """
 
     def __init__(
-        self, provider: Provider, session: Callable[[], aiohttp.ClientSession], pace: Pace, *, guarded: bool = False
+        self,
+        provider: Provider,
+        session: "Callable[[], Awaitable[aiohttp.ClientSession]]",
+        pace: Pace,
+        *,
+        guarded: bool = False,
     ) -> None:
         key = provider.api_key.strip()
         if not (key.isascii() and key.isprintable()):
@@ -59,9 +66,6 @@ class Transport:
         self._url = _below(self._base, "chat", "completions")
         self._session = session
         self.limiter = Limiter(provider.rates, ticks=pace.ticks)
-        self._timeout = aiohttp.ClientTimeout(
-            total=provider.timeout_s, sock_connect=min(_CONNECT_TIMEOUT_S, provider.timeout_s)
-        )
         self._headers = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
         if key:
             self._headers["Authorization"] = f"Bearer {key}"
@@ -102,8 +106,7 @@ class Transport:
 
     async def models(self, timeout_s: float) -> list[Any]:
         """What the provider says of its models, one item each, unchecked. Raises ``Setback``."""
-        timeout = aiohttp.ClientTimeout(total=timeout_s)
-        async with self._asked("GET", _below(self._base, "models"), None, timeout) as response:
+        async with self._asked("GET", _below(self._base, "models"), None, timeout_s) as response:
             items = (await self._read(response))[1].get("data")
         return cast("list[Any]", items) if isinstance(items, list) else []
 
@@ -112,7 +115,7 @@ class Transport:
         url = _below(self._base, "embeddings")
         reserved = await self.limiter.enter(len(body), answers=False)
         try:
-            async with self._asked("POST", url, body, self._timeout) as response:
+            async with self._asked("POST", url, body, self.provider.timeout_s) as response:
                 return (await self._read(response))[1]
         finally:
             self.limiter.leave(reserved)
@@ -120,13 +123,13 @@ class Transport:
     @asynccontextmanager
     async def open(
         self, body: bytes, used: Callable[[], tuple[int, int]] = lambda: (0, 0)
-    ) -> AsyncGenerator[aiohttp.ClientResponse]:
+    ) -> "AsyncGenerator[aiohttp.ClientResponse]":
         """Send a request; the block has the answer's head and may read on. ``used`` tells afterwards how many tokens
         the provider counted for question and answer, where it said so. Raises ``Setback``, also for the block."""
         data = body if len(body) < _LARGE_BODY_BYTES else io.BytesIO(body)
         reserved, refused = await self.limiter.enter(len(body)), False
         try:
-            async with self._asked("POST", self._url, data, self._timeout) as response:
+            async with self._asked("POST", self._url, data, self.provider.timeout_s) as response:
                 yield response
         except Setback as setback:
             refused = setback.status > 0
@@ -178,7 +181,7 @@ class Transport:
             self._refuse(whole.status, whole.headers, whole.body)
         return whole
 
-    async def _read(self, response: aiohttp.ClientResponse) -> tuple[bytes, dict[str, Any]]:
+    async def _read(self, response: "aiohttp.ClientResponse") -> tuple[bytes, dict[str, Any]]:
         raw = await _read_capped(response)
         try:
             return raw, self.checked(_whole(response.content_type, raw))
@@ -187,10 +190,14 @@ class Transport:
 
     @asynccontextmanager
     async def _asked(
-        self, method: str, url: URL, data: bytes | io.BytesIO | None, timeout: aiohttp.ClientTimeout
-    ) -> AsyncGenerator[aiohttp.ClientResponse]:
+        self, method: str, url: URL, data: bytes | io.BytesIO | None, timeout_s: float
+    ) -> "AsyncGenerator[aiohttp.ClientResponse]":
+        session = await self._session()
+        import aiohttp
+
+        timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=min(_CONNECT_TIMEOUT_S, timeout_s))
         try:
-            async with self._session().request(
+            async with session.request(
                 method, url, data=data, headers=self._headers, timeout=timeout, allow_redirects=False
             ) as response:
                 if response.status != 200:
@@ -199,7 +206,7 @@ class Transport:
         except aiohttp.ConnectionTimeoutError:
             raise self._setback("could not be reached: it did not take the connection in time") from None
         except TimeoutError:
-            raise self._setback(f"gave no answer within {timeout.total:g} s") from None
+            raise self._setback(f"gave no answer within {timeout_s:g} s") from None
         except aiohttp.ClientPayloadError:
             raise self._setback("broke off in the middle of its answer") from None
         except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError) as error:
@@ -270,7 +277,7 @@ class Transport:
         return text.replace(self._key, "[key]") if self._key else text
 
 
-async def _start_of(response: aiohttp.ClientResponse) -> bytes:
+async def _start_of(response: "aiohttp.ClientResponse") -> bytes:
     raw = b""
     async for chunk in response.content.iter_any():
         raw += chunk
@@ -279,7 +286,7 @@ async def _start_of(response: aiohttp.ClientResponse) -> bytes:
     return raw
 
 
-async def chunks(response: aiohttp.ClientResponse) -> AsyncGenerator[bytes]:
+async def chunks(response: "aiohttp.ClientResponse") -> AsyncGenerator[bytes]:
     """The body as it comes, up to the cap. Raises ``Setback`` beyond it."""
     size = 0
     async for chunk in response.content.iter_any():
@@ -290,11 +297,13 @@ async def chunks(response: aiohttp.ClientResponse) -> AsyncGenerator[bytes]:
         yield chunk
 
 
-async def events(response: aiohttp.ClientResponse) -> AsyncGenerator[dict[str, Any] | None]:
+async def events(response: "aiohttp.ClientResponse") -> AsyncGenerator[dict[str, Any] | None]:
     """The JSON objects of a server-sent stream, then None if the server closed it with ``[DONE]``.
 
     A server that does not stream, and sends one whole answer, is one object. Raises ``Garbage`` and ``Setback``.
     """
+    from aiohttp import ClientError
+
     streamed, stray = False, bytearray()
     async with aclosing(_lines(response)) as lines:
         async for line in lines:
@@ -313,13 +322,13 @@ async def events(response: aiohttp.ClientResponse) -> AsyncGenerator[dict[str, A
                 yield _whole(response.content_type, bytes(stray))
             return
     # Read to the end if it is near: only then can the connection be used again.
-    with suppress(TimeoutError, aiohttp.ClientError):
+    with suppress(TimeoutError, ClientError):
         async with asyncio.timeout(_LINGER_S):
             while await response.content.readany():
                 pass
 
 
-async def _lines(response: aiohttp.ClientResponse) -> AsyncGenerator[bytes]:
+async def _lines(response: "aiohttp.ClientResponse") -> AsyncGenerator[bytes]:
     rest = b""
     async with aclosing(chunks(response)) as parts:
         async for part in parts:
@@ -337,7 +346,7 @@ def _whole(content_type: str, raw: bytes) -> dict[str, Any]:
         raise Garbage(f"{garbage}{_told_apart(content_type, raw)}") from None
 
 
-async def _read_capped(response: aiohttp.ClientResponse) -> bytes:
+async def _read_capped(response: "aiohttp.ClientResponse") -> bytes:
     length = response.content_length
     if length is not None and length > MAX_ANSWER_BYTES:
         response.close()

@@ -2,20 +2,20 @@
 
 import asyncio
 import re
-import socket
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Mapping
-from contextlib import aclosing, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import Literal, NoReturn
+from typing import TYPE_CHECKING, Literal, NoReturn
 
-import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
-from aiohttp.resolver import ThreadedResolver
 from yarl import URL
 
-from vivavoce import __version__
-from vivavoce.outbound.guard import Guard, Refused, not_public, permits, vetted
+from vivavoce.outbound.guard import Blocked, Guard, Refused, vetted
+
+# At run time when something is first sent (``Session.client``): it is large, and many servers call nothing.
+if TYPE_CHECKING:
+    import aiohttp
+    from aiohttp.abc import AbstractResolver
 
 Kind = Literal["timeout", "connect", "too_large", "protocol"]
 
@@ -62,45 +62,37 @@ class Begun:
     close: Callable[[], None]
 
 
-@dataclass(frozen=True, slots=True)
 class Session:
     """Pooled connections behind one guard. Made by ``open_session``; ``ticks`` are monotonic seconds."""
 
-    guard: Guard
-    client: aiohttp.ClientSession
-    ticks: Callable[[], float]
+    def __init__(
+        self,
+        guard: Guard,
+        ticks: Callable[[], float],
+        stack: AsyncExitStack,
+        connections: int,
+        resolver: "AbstractResolver | None",
+    ) -> None:
+        self.guard, self.ticks = guard, ticks
+        self._stack, self._connections, self._resolver = stack, connections, resolver
+        self._opening = asyncio.Lock()
+        self._client: aiohttp.ClientSession | None = None
+
+    async def client(self) -> "aiohttp.ClientSession":
+        """The HTTP client, imported and opened when it is first asked for; that takes a moment, in a thread."""
+        if self._client is None:
+            async with self._opening:
+                if self._client is None:
+                    opened = await asyncio.to_thread(_opener)
+                    made = opened(self.guard, self._connections, self._resolver)
+                    self._client = await self._stack.enter_async_context(made)
+        return self._client
 
 
-class _Blocked(PermissionError):
-    """A refusal on its way through the connector, which hands on only ``OSError``."""
+def _opener() -> "Callable[[Guard, int, AbstractResolver | None], AbstractAsyncContextManager[aiohttp.ClientSession]]":
+    from vivavoce.outbound.client import opened
 
-
-class _GuardedResolver(AbstractResolver):
-    """Hands out only permitted addresses. The connector connects to exactly these, so a name that changes
-    its mind between the check and the connection changes nothing."""
-
-    def __init__(self, guard: Guard, inner: AbstractResolver) -> None:
-        self._guard = guard
-        self._inner = inner
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
-        """As the interface says; a host without a permitted address is an ``OSError``."""
-        try:
-            found = await self._inner.resolve(host, port, family)
-        except UnicodeError:  # an empty label, or one that is too long; connectors expect only this of resolvers
-            raise OSError("no name can be written like this") from None
-        kept = [each for each in found if permits(self._guard, each["host"])]
-        if found and not kept:
-            raise _Blocked(not_public(host))
-        return kept
-
-    async def close(self) -> None:
-        """Close the resolver behind."""
-        await self._inner.close()
-
-    aclose = close
+    return opened
 
 
 @asynccontextmanager
@@ -109,32 +101,15 @@ async def open_session(
     *,
     connections: int = 1000,
     ticks: Callable[[], float] = time.monotonic,
-    resolver: AbstractResolver | None = None,
+    resolver: "AbstractResolver | None" = None,
 ) -> AsyncGenerator[Session]:
     """A session to share by everybody in the process; at most ``connections`` are open at once.
 
     It keeps no cookies, since its users are strangers to each other, and reads no proxy settings or
     credentials from the environment.
     """
-
-    def connectable(info: tuple[int, int, int, str, tuple[str | int, ...]]) -> socket.socket:
-        # The resolver is not asked for literal addresses; every connection passes here.
-        family, kind, protocol, _, address = info
-        if not permits(guard, str(address[0])):
-            raise _Blocked(not_public("this host"))
-        return socket.socket(family, kind, protocol)
-
-    async with (
-        aclosing(_GuardedResolver(guard, resolver or ThreadedResolver())) as names,
-        aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=connections, resolver=names, socket_factory=connectable),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
-            headers={"User-Agent": f"vivavoce/{__version__}"},
-            trust_env=False,
-        ) as client,
-    ):
-        yield Session(guard, client, ticks)
+    async with AsyncExitStack() as stack:
+        yield Session(guard, ticks, stack, connections, resolver)
 
 
 async def fetch(
@@ -154,11 +129,12 @@ async def fetch(
     """
     target = vetted(session.guard, url)
     _check_head(method, headers)
+    client = await session.client()
     began = session.ticks()
     with _told_plainly(url, timeout_s):
         async with (
             asyncio.timeout(timeout_s),
-            session.client.request(method, target, headers=headers, data=body, allow_redirects=False) as answer,
+            client.request(method, target, headers=headers, data=body, allow_redirects=False) as answer,
         ):
             content = await _read(answer, max_bytes, target)
             took_ms = round((session.ticks() - began) * 1000)
@@ -178,9 +154,12 @@ async def begin(
     """As ``fetch``, for an answer that is read while it is being written; reading it raises ``Unreachable`` too."""
     target = vetted(session.guard, url)
     _check_head(method, headers)
-    timeout = aiohttp.ClientTimeout(total=timeout_s)
+    client = await session.client()
+    from aiohttp import ClientTimeout
+
+    timeout = ClientTimeout(total=timeout_s)
     with _told_plainly(url, timeout_s):
-        answer = await session.client.request(
+        answer = await client.request(
             method, target, headers=headers, data=body, allow_redirects=False, timeout=timeout
         )
 
@@ -199,6 +178,8 @@ async def begin(
 @contextmanager
 def _told_plainly(url: str, timeout_s: float) -> Generator[None]:
     """Whatever the client's failures are called, ``Refused`` and ``Unreachable`` is what comes out."""
+    import aiohttp
+
     try:
         yield
     except TimeoutError:
@@ -245,7 +226,7 @@ def _check_head(method: str, headers: Mapping[str, str]) -> None:
             raise Unreachable("protocol", f"the header {name} has characters that HTTP does not allow")
 
 
-async def _read(answer: aiohttp.ClientResponse, max_bytes: int, target: URL) -> bytes:
+async def _read(answer: "aiohttp.ClientResponse", max_bytes: int, target: URL) -> bytes:
     content = bytearray()
     if (answer.content_length or 0) <= max_bytes:
         async for piece in answer.content.iter_chunked(_CHUNK):
@@ -257,13 +238,17 @@ async def _read(answer: aiohttp.ClientResponse, max_bytes: int, target: URL) -> 
     raise _too_large(str(target), max_bytes)
 
 
-def refusal(error: aiohttp.ClientError | OSError) -> Refused | None:
+def refusal(error: "aiohttp.ClientError | OSError") -> Refused | None:
     """The guard's no, where that is why a session's client made no connection."""
+    import aiohttp
+
     cause: BaseException = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
-    return Refused(str(cause)) if isinstance(cause, _Blocked) else None
+    return Refused(str(cause)) if isinstance(cause, Blocked) else None
 
 
-def _give_up(error: aiohttp.ClientError | OSError, url: str) -> NoReturn:
+def _give_up(error: "aiohttp.ClientError | OSError", url: str) -> NoReturn:
+    import aiohttp
+
     if (refused := refusal(error)) is not None:
         raise refused from None
     if isinstance(error, aiohttp.ClientConnectorDNSError):

@@ -43,6 +43,10 @@ class Refused(Exception):
     """A request was not made because of where it would have gone. The message is for a person and holds no secret."""
 
 
+class Blocked(PermissionError):
+    """A refusal on its way through an HTTP client, which hands on only ``OSError``."""
+
+
 @dataclass(frozen=True, slots=True)
 class Guard:
     """``allow`` are the networks that may be reached although they are not public; they win over every refusal."""
