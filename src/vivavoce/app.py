@@ -17,11 +17,10 @@ from vivavoce.api.watched import Watched
 from vivavoce.house import House, health_routes
 from vivavoce.services import keys
 from vivavoce.settings import Settings
-from vivavoce.web import application as dashboard
 
 
 def application(settings: Settings, opened: House) -> Starlette:
-    """The application, whose APIs are made when they are first asked."""
+    """The application, whose APIs and dashboard are made when they are first asked."""
     context = opened.context
 
     check = keys.Checker(context.database, context.clock)
@@ -54,6 +53,11 @@ def application(settings: Settings, opened: House) -> Starlette:
 
         return gated(application.application(context), application.render, scopes.RULES)
 
+    def dashboard() -> ASGIApp:
+        from vivavoce.web import application
+
+        return application.application(context, settings.max_body_bytes)
+
     v2 = Mount("/v2", app=Later(telnyx))
     # An id may hold an encoded line break, which "." does not match; and lists under /v2 are the other API's, whose
     # paths begin at the root.
@@ -65,7 +69,9 @@ def application(settings: Settings, opened: House) -> Starlette:
     texts = Route("/webhooks/messages", inbound.application(context, settings.messenger_public_key))
     accesses = settings.log_format == "json" if settings.access_log is None else settings.access_log
     watched = Middleware(Watched, telemetry=context.telemetry, accesses=accesses)
-    pages = dashboard.routes(context, settings.max_body_bytes)
+    shown = Later(dashboard)
+    # Routes and no mount: the pages' own addresses begin with theirs.
+    pages = [Route(path, shown) for path in ("/", "/login", "/ui/{rest:path}")]
     served = Starlette(routes=[*health_routes(opened), own, texts, v2, *pages, testing], middleware=[watched])
     served.router.redirect_slashes = False
     return served

@@ -9,7 +9,6 @@ from itertools import pairwise
 from typing import Any
 
 import httpx
-from starlette.applications import Starlette
 
 from tests.support.store import ORG
 from vivavoce.core.scope import Scope
@@ -18,7 +17,8 @@ from vivavoce.services.context import Context
 from vivavoce.storage import orgs
 from vivavoce.storage.database import Tx
 from vivavoce.storage.orgs import Organisation
-from vivavoce.web.application import routes
+from vivavoce.web.application import application
+from vivavoce.web.gate import Gate
 from vivavoce.web.visitor import COOKIE, csrf_of
 
 BASE = "http://viva.test"
@@ -252,11 +252,9 @@ def _page(answer: httpx.Response) -> Page:
     return Page(answer.status_code, answer.headers, body, root)
 
 
-def dashboard(ctx: Context, max_body: int = 1_000_000) -> Starlette:
+def dashboard(ctx: Context, max_body: int = 1_000_000) -> Gate:
     """The dashboard alone."""
-    app = Starlette(routes=routes(ctx, max_body))
-    app.router.redirect_slashes = False
-    return app
+    return application(ctx, max_body)
 
 
 @asynccontextmanager

@@ -8,15 +8,12 @@ from tests.support.store import NOW
 
 from vivavoce.services.context import Context
 from vivavoce.storage.orgs import DEFAULT
-from vivavoce.web.application import routes
-from vivavoce.web.gate import Gate
+from vivavoce.web.application import application
 
 
 def pages_of(ctx: Context) -> set[str]:
     """The paths of all pages, as the router calls them; parts of pages that go on are none."""
-    gates = {id(route.app): route.app for route in routes(ctx, 1000) if isinstance(route, Route)}
-    (gate,) = gates.values()
-    assert isinstance(gate, Gate)
+    gate = application(ctx, 1000)
     assert isinstance(gate._app, Starlette)
     paths = {one.path for one in gate._app.routes if isinstance(one, Route) and "GET" in (one.methods or ())}
     assert len(paths) > 20

@@ -4,7 +4,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 
 from vivavoce.api.scopes import rules
@@ -50,8 +50,8 @@ RULES = rules(
 )
 
 
-def routes(context: Context, max_body: int) -> list[BaseRoute]:
-    """The dashboard's routes: the home page, the page to log in, and everything below ``/ui``."""
+def application(context: Context, max_body: int) -> Gate:
+    """The dashboard: the home page, the page to log in, and everything below ``/ui``."""
     pages = Pages()
 
     inside: list[BaseRoute] = [
@@ -92,10 +92,4 @@ def routes(context: Context, max_body: int) -> list[BaseRoute]:
     kinds = (NotFound, Rejected, Busy, Broken, HTTPException)
     app = Starlette(routes=inside, exception_handlers=dict.fromkeys(kinds, told))
     app.router.redirect_slashes = False
-    gate = Gate(app, context, pages, max_body, RULES)
-    return [
-        Route("/", gate),
-        Route("/login", gate),
-        # A route and no mount: the pages' own addresses begin with it.
-        Route("/ui/{rest:path}", gate),
-    ]
+    return Gate(app, context, pages, max_body, RULES)
