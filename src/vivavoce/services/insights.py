@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from jsonschema import Draft202012Validator, SchemaError, validators
-
 from vivavoce.core.insight import MANAGED, Insight, InsightGroup, schema_of
 from vivavoce.services.context import Context
 from vivavoce.services.errors import NotFound, Rejected
@@ -156,6 +154,9 @@ def _get_group(tx: Tx, org: str, group_id: str, *, lock: bool = False) -> Insigh
 
 def _check(insight: Insight) -> None:
     """Results are kept as JSON objects, so a schema must be one, and describe one."""
+    # Here, since the library is large and insights are seldom written.
+    from jsonschema import Draft202012Validator, SchemaError, validators
+
     try:
         schema = schema_of(insight.schema)
         if schema is None:
