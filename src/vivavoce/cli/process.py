@@ -121,6 +121,7 @@ async def serve_until(told: asyncio.Event, app: Callable[..., Any], listener: so
         app,
         access_log=False,
         log_config=None,
+        ws="none",  # nobody speaks it here, and its library need not be there
         lifespan="off",
         server_header=False,
         # A client that never finishes must not keep the process from stopping.
