@@ -192,7 +192,8 @@ def connect(url: str, connections: int = SERVER_CONNECTIONS) -> Database:
     if parsed.database:
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
     # A reader that writes would wait for the writers inside its transaction, and be refused on a server.
-    readers = _sqlite(url, READERS, "BEGIN", "query_only=ON")
+    # Each has pages of its own, which the system's cache holds anyway: a quarter of SQLite's usual 2 MB.
+    readers = _sqlite(url, READERS, "BEGIN", "query_only=ON", "cache_size=-512")
     writers = _sqlite(url, 1, "BEGIN IMMEDIATE")
     return Database(readers, writers, ThreadPoolExecutor(READERS, "reader"), ThreadPoolExecutor(1, "writer"))
 
