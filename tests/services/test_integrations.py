@@ -17,7 +17,7 @@ from vivavoce.outbound.fetch import open_session
 from vivavoce.services import integrations, secrets
 from vivavoce.services.context import Context
 from vivavoce.services.errors import NotFound, Rejected
-from vivavoce.services.tooling import toolbox
+from vivavoce.services.tooling import ToolsOf
 from vivavoce.tools.catalog import CATALOG, GITHUB
 
 OTHER = "org-b"
@@ -175,7 +175,7 @@ async def test_the_tools_of_github_work(near: Context) -> None:
         await connect(near, base_url=server.url + "/v3/")
         tools, _ = await integrations.offered(near, ORG, (Attached("github"),))
         known = {tool.name: tool for tool in tools}
-        box = toolbox(near, ORG, "acme_", conversation_id="c")
+        box = ToolsOf(near, ORG, "acme_", conversation_id="c")
 
         async def call(name: str, **arguments: object) -> object:
             output = await box.call(known[name], arguments, key="k", filling=Filling({}))
@@ -199,7 +199,7 @@ async def test_a_wrong_secret_is_told_and_not_shown(near: Context) -> None:
     async with serving(Hub().reply) as server:
         await connect(near, secret="old", base_url=server.url + "/v3")
         tools, _ = await integrations.offered(near, ORG, (Attached("github"),))
-        box = toolbox(near, ORG, "", conversation_id="c")
+        box = ToolsOf(near, ORG, "", conversation_id="c")
         output = await box.call(tools[0], {"q": "x"}, key="k", filling=Filling({}))
     assert (output.ok, output.status_code) == (False, 401)
     assert "Bad credentials" in output.text

@@ -18,7 +18,7 @@ from vivavoce.services import libraries
 from vivavoce.services.context import Context
 from vivavoce.services.errors import NotFound, Rejected
 from vivavoce.services.libraries import Given, Unfinished
-from vivavoce.services.tooling import toolbox
+from vivavoce.services.tooling import ToolsOf
 from vivavoce.storage import duties
 from vivavoce.storage.duties import Duty
 
@@ -41,7 +41,7 @@ async def make(ctx: Context, given: Given, org: str = ORG, **fields: Any) -> Lib
 
 
 async def find(ctx: Context, about: str, *buckets: str) -> tuple[str, ...]:
-    box = toolbox(ctx, ORG, "", conversation_id="talk-1")
+    box = ToolsOf(ctx, ORG, "", conversation_id="talk-1")
     return await box.recalled(Recall(buckets, 2), about)
 
 

@@ -20,7 +20,7 @@ from vivavoce.outbound.fetch import open_session
 from vivavoce.services import casting, mcp_servers
 from vivavoce.services.context import Context
 from vivavoce.services.errors import Broken
-from vivavoce.services.tooling import toolbox
+from vivavoce.services.tooling import ToolsOf
 
 ADD = RemoteTool("add", "", {"type": "object"}, "shop", "add", own=True, mockable=False)
 NESTED = Templating("", Rules.NESTED)
@@ -48,7 +48,7 @@ def own(url: str) -> OwnServer:
 
 
 async def call(ctx: Context, cast: Cast, tool: RemoteTool, **variables: str) -> ToolOutput:
-    box = toolbox(ctx, ORG, "", conversation_id="talk-1", cast=cast)
+    box = ToolsOf(ctx, ORG, "", conversation_id="talk-1", cast=cast)
     return await box.call(tool, {"a": 1, "b": 2}, key="run:1:call_3", filling=Filling(variables, NESTED))
 
 
@@ -77,7 +77,7 @@ async def test_variables_cannot_lead_to_another_place_of_the_server(near: Contex
 async def test_a_server_that_is_not_there_is_told_to_the_model(near: Context) -> None:
     gone = ToolOutput("The tool was not called: its server is not there any more.", ok=False)
     assert await call(near, Cast(version("a-1")), ADD) == gone
-    box = toolbox(near, ORG, "", conversation_id="talk-1")
+    box = ToolsOf(near, ORG, "", conversation_id="talk-1")
     assert await box.call(ADD, {}, key="k", filling=Filling({})) == gone
     odd = OwnServer("shop", "http://127.0.0.1:9/", (Header("X-Name", "{{name}}"),))
     output = await call(near, Cast(version("a-1", odd)), ADD, name="Jürgen\n")

@@ -37,7 +37,7 @@ from vivavoce.services.context import Context
 from vivavoce.services.errors import Broken, NotFound, Rejected
 from vivavoce.services.minds import Minds
 from vivavoce.services.playground import standing
-from vivavoce.services.tooling import toolbox
+from vivavoce.services.tooling import ToolsOf
 from vivavoce.services.variables import starting
 from vivavoce.storage.database import Tx
 from vivavoce.storage.tables import conversations, events
@@ -231,7 +231,7 @@ async def examined(ctx: Context, version: Version, said: Sequence[Event], mocks:
     """What the line of an examination makes of the same."""
     who = await ctx.database.read(lambda tx: Cast(engines.completed(tx, ORG, version)))
     known = starting(who.first, {"name": "Kim"}, conversation_id="c", started_at=NOW, medium=Medium.WEB_CALL)
-    tools = toolbox(ctx, ORG, "", conversation_id="c", mocks=mocks)
+    tools = ToolsOf(ctx, ORG, "", conversation_id="c", mocks=mocks)
     channel = ChatChannel(who, known, "run:1", Minds(ctx, ORG), tools, ctx.clock, spoken=True)
     found: list[Event] = []
     async with channel.open(Transcript(tuple(said))) as line:

@@ -38,7 +38,7 @@ from vivavoce.services.context import Context
 from vivavoce.services.errors import NotFound, Rejected
 from vivavoce.services.libraries import Given
 from vivavoce.services.talks import Said, Start
-from vivavoce.services.tooling import toolbox
+from vivavoce.services.tooling import ToolsOf
 from vivavoce.storage import assistants as stored
 from vivavoce.storage import runs as kept_runs
 from vivavoce.storage.conversations import TalkFilter
@@ -414,7 +414,7 @@ async def test_a_library_of_others_holds_nothing(ctx: Context) -> None:
     buckets = (ours.library.id,)
     recall = Recall(buckets)
     for org, found in ((ORG, (TEXT[1],)), (OTHER, ())):
-        assert await toolbox(ctx, org, "", conversation_id="talk").recalled(recall, "sending shoes back") == found
+        assert await ToolsOf(ctx, org, "", conversation_id="talk").recalled(recall, "sending shoes back") == found
     script = 'else: call retrieval {"query": "shoes"}\non result: say "$0"\non result failed: say "No."'
     theirs = await drafted(
         ctx, Form.PROMPTS, instructions=script, model="scripted", greeting="", tools=(RetrievalTool(buckets),)

@@ -16,11 +16,10 @@ from vivavoce.outbound.signing import Signer, signed
 from vivavoce.services import secrets
 from vivavoce.services.context import Context
 from vivavoce.services.errors import Broken
-from vivavoce.services.tooling import toolbox
+from vivavoce.services.tooling import ToolsOf
 from vivavoce.storage.seal import Seal
 from vivavoce.tools.code import open_sandbox
 from vivavoce.tools.secrets import section
-from vivavoce.tools.toolbox import Toolbox
 
 
 @pytest.fixture
@@ -30,8 +29,8 @@ async def near(ctx: Context, hand: Hand) -> AsyncGenerator[Context]:
         yield replace(ctx, outbound=session)
 
 
-def box(ctx: Context, **given: object) -> Toolbox:
-    return toolbox(ctx, ORG, "acme_", conversation_id="c", **given)  # pyright: ignore[reportArgumentType]
+def box(ctx: Context, **given: object) -> ToolsOf:
+    return ToolsOf(ctx, ORG, "acme_", conversation_id="c", **given)  # pyright: ignore[reportArgumentType]
 
 
 async def keep(ctx: Context) -> None:
@@ -78,7 +77,7 @@ async def test_code_runs_in_the_sandbox_of_the_server_only(ctx: Context) -> None
 async def test_somebody_else_s_secret_is_not_to_be_had(near: Context) -> None:
     await keep(near)
     tool = WebhookTool("w", "", "http://127.0.0.1:9", headers=(Header("A", section("token")),))
-    output = await toolbox(near, "org-b", "", conversation_id="c").call(tool, {}, key="k", filling=Filling({}))
+    output = await ToolsOf(near, "org-b", "", conversation_id="c").call(tool, {}, key="k", filling=Filling({}))
     assert output == ToolOutput("The tool was not called: there is no secret 'token' here.", ok=False)
 
 

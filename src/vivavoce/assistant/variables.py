@@ -7,6 +7,7 @@ anything and nothing may fail.
 
 import json
 import re
+import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime, tzinfo
 from typing import Any, Literal, cast
@@ -58,7 +59,8 @@ def system_variables(
         "end_user_target": user_target,
         "conversation_id": conversation_id,
     }
-    return {prefix + name: value for name, value in found.items() if value is not None}
+    # Every conversation under way has them, and the names are the same.
+    return {sys.intern(prefix + name): value for name, value in found.items() if value is not None}
 
 
 def merge(*layers: Mapping[str, Any], reserved: str = "") -> dict[str, Any]:

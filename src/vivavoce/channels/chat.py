@@ -1,7 +1,7 @@
 """In-process conversation with an assistant of this server."""
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,7 +64,6 @@ class ChatChannel:
     resumable: bool = True
     shows_tools: bool = True
 
-    @asynccontextmanager
-    async def open(self, transcript: Transcript) -> AsyncGenerator[ChatLine]:
+    def open(self, transcript: Transcript) -> AbstractAsyncContextManager[ChatLine]:
         """A line that goes on from the transcript."""
-        yield ChatLine(self, State(transcript, self.variables, self.key, self.spoken, self.memory))
+        return nullcontext(ChatLine(self, State(transcript, self.variables, self.key, self.spoken, self.memory)))

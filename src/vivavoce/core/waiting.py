@@ -6,14 +6,17 @@ with which stopwatch (``measured``). Whoever has it wait pauses that stopwatch (
 
 import asyncio
 from collections.abc import Callable, Generator
-from contextlib import AbstractAsyncContextManager, contextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from types import TracebackType
+from typing import Generic, TypeVar
 
 from vivavoce.core.clock import Clock
 from vivavoce.core.event import Millis
 from vivavoce.core.run import Priority
+
+T = TypeVar("T")
 
 
 class Stopwatch:
@@ -86,24 +89,30 @@ _stopwatch: ContextVar[Stopwatch | None] = ContextVar("stopwatch", default=None)
 _priority: ContextVar[Priority] = ContextVar("priority", default=Priority.INTERACTIVE)
 
 
-@contextmanager
-def measured(stopwatch: Stopwatch) -> Generator[None]:
+class _Set(Generic[T]):
+    # Not a generator either: every run under way holds one of each.
+    __slots__ = ("_token", "_value", "_variable")
+
+    def __init__(self, variable: ContextVar[T], value: T) -> None:
+        self._variable, self._value = variable, value
+
+    def __enter__(self) -> None:
+        self._token = self._variable.set(self._value)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, failure: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._variable.reset(self._token)
+
+
+def measured(stopwatch: Stopwatch) -> AbstractContextManager[None]:
     """What is done in the block, and in tasks that it begins, is measured by this stopwatch."""
-    token = _stopwatch.set(stopwatch)
-    try:
-        yield
-    finally:
-        _stopwatch.reset(token)
+    return _Set(_stopwatch, stopwatch)
 
 
-@contextmanager
-def urgent(priority: Priority) -> Generator[None]:
+def urgent(priority: Priority) -> AbstractContextManager[None]:
     """What is done in the block, and in tasks that it begins, is this urgent. Elsewhere somebody waits for it."""
-    token = _priority.set(priority)
-    try:
-        yield
-    finally:
-        _priority.reset(token)
+    return _Set(_priority, priority)
 
 
 def priority() -> Priority:

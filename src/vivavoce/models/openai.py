@@ -1,7 +1,8 @@
 """Models of OpenAI-compatible endpoints, over a bare HTTP client: this is the hot path of every examination."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
+from functools import partial
 from typing import Any, TypeVar
 
 from vivavoce.core.model import Answer, Prompt, Reply, Trouble
@@ -97,11 +98,10 @@ class OpenAIModel:
         return self._fixed | wished
 
     async def _reply_to(self, prompt: Prompt, tally: Tally) -> Reply:
-        return self._reply(await self._complete(to_wire(prompt), calls_in(prompt), tally), tally)
+        return self._reply(await self._complete(lambda: to_wire(prompt), calls_in(prompt), tally), tally)
 
     async def _decide(self, prompt: Prompt, shape: Shape[T], tally: Tally) -> Answer[T]:
-        messages: list[dict[str, Any]] = to_wire(prompt)["messages"]
-        mode, completion = await self._ask_for(shape, messages, tally)
+        mode, completion = await self._ask_for(shape, prompt, (), tally)
         try:
             return Answer(shape.read(completion.text), tally.usage(self._name))
         except Mismatch as mismatch:
@@ -112,7 +112,7 @@ class OpenAIModel:
             f"matches this JSON Schema: {shape.text}",
         }
         echo = {"role": "assistant", "content": completion.text[:_MAX_ECHO_CHARS] or "(nothing)"}
-        _, second = await self._ask_for(shape, [*messages, echo, again], tally)
+        _, second = await self._ask_for(shape, prompt, (echo, again), tally)
         try:
             value = shape.read(second.text)
         except Mismatch as mismatch:
@@ -124,14 +124,15 @@ class OpenAIModel:
         return Answer(value, tally.usage(self._name))
 
     async def _ask_for(
-        self, shape: Shape[Any], messages: Sequence[dict[str, Any]], tally: Tally
+        self, shape: Shape[Any], prompt: Prompt, more: Sequence[dict[str, Any]], tally: Tally
     ) -> tuple[Mode, Completion]:
-        """Ask in the strictest mode that the server is known to take, and below where it refuses."""
+        """Ask in the strictest mode that the server is known to take, and below where it refuses; ``more`` messages
+        follow the prompt's."""
         start = self._transport.modes.get(self._model, "json_schema")
         first: Setback | None = None
         for mode in _MODES[_MODES.index(start) :]:
             try:
-                completion = await self._complete(_body(mode, shape, messages), 0, tally)
+                completion = await self._complete(partial(_asking, mode, shape, prompt, more), 0, tally)
             except Setback as setback:
                 refused = setback.status in _FORMAT_REFUSED and setback.code not in _NOT_THE_FORMAT
                 if not refused:
@@ -146,8 +147,10 @@ class OpenAIModel:
         assert first is not None
         raise first
 
-    async def _complete(self, body: dict[str, Any], earlier_calls: int, tally: Tally) -> Completion:
-        raw = encode(self._sent(body))
+    async def _complete(self, body: Callable[[], dict[str, Any]], earlier_calls: int, tally: Tally) -> Completion:
+        # Made for its bytes, and made again where it is looked into once more: while an answer is waited for, it would
+        # be the largest thing that the conversation holds.
+        raw = encode(self._sent(body()))
         transport = self._transport
 
         async def attempt() -> Completion:
@@ -163,7 +166,7 @@ class OpenAIModel:
         try:
             return await patiently(attempt, tally, transport.pace, self._max_attempts)
         except Setback as setback:
-            if not self._left_out(setback, body):
+            if not self._left_out(setback, body()):
                 raise
         return await self._complete(body, earlier_calls, tally)
 
@@ -206,7 +209,8 @@ class OpenAIModel:
             self._transport.modes[self._model] = mode
 
 
-def _body(mode: Mode, shape: Shape[Any], messages: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _asking(mode: Mode, shape: Shape[Any], prompt: Prompt, more: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    messages = [*to_wire(prompt)["messages"], *more]
     if mode == "json_schema":
         schema = {"name": shape.name, "schema": shape.schema, "strict": shape.strict}
         return {"messages": messages, "response_format": {"type": "json_schema", "json_schema": schema}}

@@ -78,13 +78,14 @@ class _Connection(asyncio.Protocol):
         self._answer: asyncio.Future[Whole] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self.idle_since = 0.0
-        self._begin()
-
-    def _begin(self) -> None:
-        self._parser = HttpResponseParser(self)
         self._headers: dict[str, str] = {}
         self._chunks: list[bytes] = []
         self._size = 0
+        self._begin()
+
+    def _begin(self) -> None:
+        # Made when the answer comes: a conversation is nearly always waiting for one.
+        self._parser: HttpResponseParser | None = None
         self._begun = self._headed = False
         self._fed = 0
 
@@ -134,6 +135,8 @@ class _Connection(asyncio.Protocol):
             self.close()
             return
         self._begun = True
+        if self._parser is None:
+            self._parser = HttpResponseParser(self)
         try:
             self._parser.feed_data(data)
         except HttpParserError as failure:
@@ -157,6 +160,11 @@ class _Connection(asyncio.Protocol):
 
     # --- the parser's calls ---
 
+    @property
+    def _status(self) -> int:
+        assert self._parser is not None, "only an answer that came has a status"
+        return self._parser.get_status_code()
+
     def on_message_begin(self) -> None:
         if self._answer is None:  # a second answer to one request
             self.close()
@@ -166,7 +174,7 @@ class _Connection(asyncio.Protocol):
         self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
-        self._headed = self._parser.get_status_code() not in _INTERIM
+        self._headed = self._status not in _INTERIM
         length = self._headers.get("content-length", "")
         if length.isdecimal() and len(length) < 20 and int(length) > self._most:
             self._fail(TooLarge())
@@ -188,12 +196,12 @@ class _Connection(asyncio.Protocol):
         except (NotHttp, TooLarge) as failure:
             self._fail(failure)
             return
-        keeps = self._transport is not None and self._parser.should_keep_alive()
+        keeps = self._transport is not None and self._parser is not None and self._parser.should_keep_alive()
         waiting = self._done()
         if not keeps:
             self.close()
         if waiting is not None:
-            waiting.set_result(Whole(self._parser.get_status_code(), self._headers, body))
+            waiting.set_result(Whole(self._status, self._headers, body))
 
 
 class Poster:

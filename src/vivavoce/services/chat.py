@@ -18,7 +18,7 @@ from vivavoce.services.assistants import cast
 from vivavoce.services.context import Context
 from vivavoce.services.errors import Broken, Busy, NotFound, Rejected
 from vivavoce.services.minds import Minds
-from vivavoce.services.tooling import toolbox
+from vivavoce.services.tooling import ToolsOf
 from vivavoce.services.variables import about
 from vivavoce.storage import assistants, conversations, duties, runs
 from vivavoce.storage.conversations import TurnTaken
@@ -155,7 +155,7 @@ async def answered(
     prefix, noted = version.templating.prefix, conversation.metadata
     numbered = noted.get(f"{prefix}agent_target") and noted.get(f"{prefix}end_user_target")
     send = partial(messaging.say, ctx, org, conversation.id) if numbered else None
-    tools = toolbox(ctx, org, prefix, conversation_id=conversation.id, send=send, cast=everybody)
+    tools = ToolsOf(ctx, org, prefix, conversation_id=conversation.id, send=send, cast=everybody)
     opening = conversation.opening
     known = {**opening.variables, **(variables or {})}
     state = State(transcript, known, conversation.id, talk.medium.spoken, opening.memory)

@@ -22,7 +22,7 @@ from vivavoce.services import findings, threads
 from vivavoce.services.assistants import cast
 from vivavoce.services.context import Context
 from vivavoce.services.minds import Minds
-from vivavoce.services.tooling import toolbox
+from vivavoce.services.tooling import ToolsOf
 from vivavoce.storage import conversations, duties, runs, texts
 from vivavoce.storage.database import Tx
 from vivavoce.storage.duties import Duty, Wanted
@@ -172,7 +172,7 @@ async def _report_on(ctx: Context, duty: Duty, found: _Over) -> None:
     opening = found.conversation.opening or Opening({})
     state = State(found.transcript, opening.variables, f"{duty.subject}:report", False, opening.memory)
     prefix = found.cast.first.templating.prefix
-    tools = toolbox(ctx, duty.org, prefix, conversation_id=duty.subject, mocks=found.mocks)
+    tools = ToolsOf(ctx, duty.org, prefix, conversation_id=duty.subject, mocks=found.mocks)
     minds = Minds(ctx, duty.org)
     while True:
         try:

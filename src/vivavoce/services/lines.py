@@ -15,7 +15,7 @@ from vivavoce.services import casting, openings
 from vivavoce.services.context import Context
 from vivavoce.services.errors import NotFound
 from vivavoce.services.minds import Minds
-from vivavoce.services.tooling import toolbox
+from vivavoce.services.tooling import ToolsOf
 from vivavoce.storage import stopping
 from vivavoce.storage.journal import Lease, LeaseLost
 from vivavoce.storage.runs import Frozen
@@ -71,7 +71,7 @@ async def _chat(
     opening, fresh = await _opening(ctx, frozen, lease, cast.first, conversation)
     scenario = frozen.scenario
     prefix = cast.first.templating.prefix
-    tools = toolbox(
+    tools = ToolsOf(
         ctx, frozen.org, prefix, conversation_id=frozen.run.conversation_id, mocks=scenario.mocks, cast=cast
     )
     chat = ChatChannel(

@@ -23,7 +23,7 @@ from vivavoce.services.assistants import cast
 from vivavoce.services.context import Context
 from vivavoce.services.errors import Broken, Rejected
 from vivavoce.services.minds import Minds
-from vivavoce.services.tooling import toolbox
+from vivavoce.services.tooling import ToolsOf
 from vivavoce.services.variables import starting
 from vivavoce.storage.database import Tx
 
@@ -99,7 +99,7 @@ async def turn(
     who, _ = await casting.attached(ctx, org, who)
     id_ = ctx.new_id()
     known = starting(who.first, variables, conversation_id=id_, started_at=ctx.clock.now(), medium=medium)
-    tools = toolbox(ctx, org, who.first.templating.prefix, conversation_id=id_, mocks=mocks, cast=who)
+    tools = ToolsOf(ctx, org, who.first.templating.prefix, conversation_id=id_, mocks=mocks, cast=who)
     minds = Minds(ctx, org)
     state = State(transcript, known, id_, medium.spoken)
     events: list[Event] = []

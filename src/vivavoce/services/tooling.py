@@ -1,14 +1,15 @@
 """What the tools of a conversation can reach: the organisation's secrets, servers and documents, and the caller."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from vivavoce.assistant.ports import ToolOutput
 from vivavoce.assistant.templating import Filling
 from vivavoce.core.assistant import Cast
-from vivavoce.core.passage import Passage
-from vivavoce.core.tool import RemoteTool, ToolMock
+from vivavoce.core.passage import Passage, Recall
+from vivavoce.core.tool import RemoteTool, Tool, ToolMock
 from vivavoce.services import documents, mcp_servers, secrets
 from vivavoce.services.context import Context
 from vivavoce.services.errors import Broken, Busy, NotFound, Rejected
@@ -21,20 +22,35 @@ Send = Callable[[str, str], Awaitable[str]]
 """Sends a text message to the caller (text, idempotency key) and says what became of it."""
 
 
-def toolbox(
-    ctx: Context,
-    org: str,
-    prefix: str,
-    *,
-    conversation_id: str,
-    mocks: tuple[ToolMock, ...] = (),
-    send: Send | None = None,
-    cast: Cast | None = None,
-) -> Toolbox:
-    """The tools of one conversation. ``prefix`` is that of the API that wrote the assistant; ``send`` None where the
-    caller cannot be sent text messages; ``cast`` are those who speak, whose own servers are called."""
-    reached = reach(ctx, org, prefix, conversation_id=conversation_id, send=send, cast=cast)
-    return Toolbox(ctx.outbound, mocks, reached, ctx.telemetry)
+@dataclass(frozen=True, slots=True)
+class ToolsOf:
+    """The tools of one conversation; implements ``vivavoce.assistant.ports.Tools``. ``prefix`` is that of the API that
+    wrote the assistant; ``send`` None where the caller cannot be sent text messages; ``cast`` are those who speak,
+    whose own servers are called.
+
+    What they reach is put together for each call: most conversations under way are calling nothing.
+    """
+
+    ctx: Context
+    org: str
+    prefix: str
+    conversation_id: str
+    mocks: tuple[ToolMock, ...] = ()
+    send: Send | None = None
+    cast: Cast | None = None
+
+    async def call(self, tool: Tool, arguments: Mapping[str, Any], *, key: str, filling: Filling) -> ToolOutput:
+        """Call the tool once."""
+        return await self._box().call(tool, arguments, key=key, filling=filling)
+
+    async def recalled(self, recall: Recall, about: str) -> tuple[str, ...]:
+        """Passages that bear on this text, the best first; none where there are no documents to search."""
+        return await self._box().recalled(recall, about)
+
+    def _box(self) -> Toolbox:
+        ctx, spoken_to = self.ctx, self.conversation_id
+        reached = reach(ctx, self.org, self.prefix, conversation_id=spoken_to, send=self.send, cast=self.cast)
+        return Toolbox(ctx.outbound, self.mocks, reached, ctx.telemetry)
 
 
 def reach(

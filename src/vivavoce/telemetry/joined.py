@@ -1,7 +1,7 @@
 """Several that watch, as one."""
 
-from collections.abc import Callable, Generator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Generator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 
 from vivavoce.core.telemetry import DutyWork, ModelCall, RequestWork, RunWork, Telemetry, ToolUse
@@ -15,15 +15,15 @@ class Joined:
 
     def run(self, work: RunWork) -> AbstractContextManager[object]:
         """The block is an attempt at a run."""
-        return self._all(lambda one: one.run(work))
+        return _together([one.run(work) for one in self.each])
 
     def duty(self, work: DutyWork) -> AbstractContextManager[object]:
         """The block does a duty."""
-        return self._all(lambda one: one.duty(work))
+        return _together([one.duty(work) for one in self.each])
 
     def request(self, work: RequestWork) -> AbstractContextManager[object]:
         """The block answers a request."""
-        return self._all(lambda one: one.request(work))
+        return _together([one.request(work) for one in self.each])
 
     def model_called(self, call: ModelCall) -> None:
         """A model call is over."""
@@ -45,9 +45,16 @@ class Joined:
         for one in self.each:
             one.committed(seconds, entries)
 
-    @contextmanager
-    def _all(self, block: Callable[[Telemetry], AbstractContextManager[object]]) -> Generator[None]:
-        with ExitStack() as stack:
-            for one in self.each:
-                stack.enter_context(block(one))
-            yield
+
+def _together(blocks: Sequence[AbstractContextManager[object]]) -> AbstractContextManager[object]:
+    # Who only logs has none, and a single one needs no stack, which every run under way would hold on to.
+    real = [block for block in blocks if not isinstance(block, nullcontext)]
+    return real[0] if len(real) == 1 else _stacked(real)
+
+
+@contextmanager
+def _stacked(blocks: Sequence[AbstractContextManager[object]]) -> Generator[None]:
+    with ExitStack() as stack:
+        for block in blocks:
+            stack.enter_context(block)
+        yield
