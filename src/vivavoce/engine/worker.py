@@ -39,6 +39,8 @@ PARTING_S = 0.5
 """How long somebody who has lost a run may go on: most that seem to have lost it have only just settled it."""
 LETTING_GO_S = 5.0
 """How long runs that are cancelled may take to end when the worker stops."""
+_TIMER_S = 0.001
+"""What timers are precise to: one may ring that much too early."""
 
 log = structlog.get_logger(__name__)
 
@@ -73,10 +75,11 @@ class Places:
 
 @dataclass(slots=True)
 class _Driven:
-    """A run that is driven, and when to let go of it: its lease runs out then, as far as this worker knows."""
+    """A run that is driven, and when to let go of it, by the loop's time: its lease runs out then, as far as this
+    worker knows. None where nobody else could take it."""
 
     task: asyncio.Task[None]
-    until: asyncio.TimerHandle | None = None
+    until: float | None = None
 
 
 class Worker:
@@ -94,6 +97,7 @@ class Worker:
         self._stopping = False
         self._more = False
         self._cut_off = False
+        self._parting: asyncio.TimerHandle | None = None
 
     async def start(self) -> None:
         """Take back what a crash left behind, then begin to drive."""
@@ -180,20 +184,31 @@ class Worker:
     def _let_go_at(self, lease: Lease, when: float) -> None:
         driven = self._driven.get(lease)
         if driven is not None:
-            if driven.until is not None:
-                driven.until.cancel()
-            driven.until = asyncio.get_running_loop().call_at(when, self._let_go, lease)
+            driven.until = when
+            self._look_at_leases(when)
 
-    def _let_go(self, lease: Lease) -> None:
-        driven = self._driven.get(lease)
-        if driven is not None:
-            log.info("run was taken over, cancelled or deleted, or its lease ran out", run=lease.run_id)
-            driven.task.cancel()
+    def _look_at_leases(self, when: float) -> None:
+        # One timer for all, at the earliest time: leases are renewed together, and nearly none of them runs out.
+        if self._parting is not None:
+            if self._parting.when() <= when:
+                return
+            self._parting.cancel()
+        self._parting = asyncio.get_running_loop().call_at(when, self._let_go)
+
+    def _let_go(self) -> None:
+        self._parting = None
+        now = asyncio.get_running_loop().time() + _TIMER_S
+        for lease, driven in self._driven.items():
+            if driven.until is not None and driven.until <= now:
+                log.info("run was taken over, cancelled or deleted, or its lease ran out", run=lease.run_id)
+                driven.until = None
+                driven.task.cancel()
+        left = [driven.until for driven in self._driven.values() if driven.until is not None]
+        if left:
+            self._look_at_leases(min(left))
 
     def _done(self, lease: Lease, _task: asyncio.Task[None]) -> None:
-        driven = self._driven.pop(lease)
-        if driven.until is not None:
-            driven.until.cancel()
+        del self._driven[lease]
         if self._more:
             self.wake()
 
@@ -267,6 +282,8 @@ class Worker:
             task.cancel()
         if left:
             await asyncio.wait(left.values(), timeout=LETTING_GO_S)
+        if self._parting is not None:
+            self._parting.cancel()
         # Nothing of this worker may come after its farewell.
         await asyncio.gather(*self._tasks, *self._unbroken, return_exceptions=True)
         with _logged("leaving failed"):

@@ -72,20 +72,35 @@ class _Connection(asyncio.Protocol):
     """One connection, and at most one request under way on it. Its callbacks are those of the event loop and of the
     parser."""
 
+    __slots__ = (
+        "_answer",
+        "_begun",
+        "_chunks",
+        "_fed",
+        "_headed",
+        "_headers",
+        "_most",
+        "_parser",
+        "_size",
+        "_timer",
+        "_transport",
+        "idle_since",
+    )
+
     def __init__(self, most: int) -> None:
         self._most = most
         self._transport: asyncio.Transport | None = None
         self._answer: asyncio.Future[Whole] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self.idle_since = 0.0
-        self._headers: dict[str, str] = {}
-        self._chunks: list[bytes] = []
-        self._size = 0
         self._begin()
 
     def _begin(self) -> None:
         # Made when the answer comes: a conversation is nearly always waiting for one.
         self._parser: HttpResponseParser | None = None
+        self._headers: dict[str, str] = {}
+        self._chunks: list[bytes] = []
+        self._size = 0
         self._begun = self._headed = False
         self._fed = 0
 
