@@ -292,3 +292,17 @@ async def test_the_environment_does_not_choose_a_proxy(session: Session, monkeyp
 )
 def test_messages_show_no_secrets(url: str, expected: str) -> None:
     assert shown(url) == expected
+
+
+async def test_a_session_that_is_over_opens_nothing() -> None:
+    async with open_session(LOCAL) as session:
+        pass
+    with pytest.raises(Unreachable, match="this server stops"):
+        await session.client()
+
+
+async def test_requests_that_come_first_share_one_client() -> None:
+    async with open_session(LOCAL) as session:
+        one, two = await asyncio.gather(session.client(), session.client())
+    assert one is two
+    assert one.closed

@@ -77,16 +77,25 @@ class Session:
         self._stack, self._connections, self._resolver = stack, connections, resolver
         self._opening = asyncio.Lock()
         self._client: aiohttp.ClientSession | None = None
+        self._over = False
 
     async def client(self) -> "aiohttp.ClientSession":
-        """The HTTP client, imported and opened when it is first asked for; that takes a moment, in a thread."""
-        if self._client is None:
-            async with self._opening:
-                if self._client is None:
-                    opened = await asyncio.to_thread(_opener)
-                    made = opened(self.guard, self._connections, self._resolver)
-                    self._client = await self._stack.enter_async_context(made)
+        """The HTTP client, imported and opened when it is first asked for; that takes a moment, in a thread.
+
+        Raises ``Unreachable`` when the session is over.
+        """
+        async with self._opening:
+            if self._client is None:
+                opened = await asyncio.to_thread(_opener)
+                if self._over:  # nobody would close it
+                    raise Unreachable("connect", "nothing is called any more: this server stops")
+                made = opened(self.guard, self._connections, self._resolver)
+                self._client = await self._stack.enter_async_context(made)
         return self._client
+
+    def end(self) -> None:
+        """Open no client any more."""
+        self._over = True
 
 
 def _opener() -> "Callable[[Guard, int, AbstractResolver | None], AbstractAsyncContextManager[aiohttp.ClientSession]]":
@@ -109,7 +118,11 @@ async def open_session(
     credentials from the environment.
     """
     async with AsyncExitStack() as stack:
-        yield Session(guard, ticks, stack, connections, resolver)
+        session = Session(guard, ticks, stack, connections, resolver)
+        try:
+            yield session
+        finally:
+            session.end()
 
 
 async def fetch(

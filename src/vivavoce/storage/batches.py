@@ -14,6 +14,8 @@ from vivavoce.storage.database import Tx
 from vivavoce.storage.page import Slice, Span, fetch_slice
 from vivavoce.storage.tables import batches, runs
 
+_NO_RUNS: Mapping[Status, int] = dict.fromkeys(Status, 0)
+
 
 def add(tx: Tx, org: str, batch: Batch) -> None:
     """Keep a new batch; its runs are kept beside it (``storage.runs``)."""
@@ -103,29 +105,29 @@ def get_stand(tx: Tx, org: str, batch_id: str) -> Stand | None:
 
 
 def _counted(tx: Tx, org: str, rows: Sequence[Row[Any]]) -> tuple[Batch, ...]:
-    counted = tallies.get_stands(tx, org, [tallies.of_batch(row.id) for row in rows])
-    stand: dict[str, dict[Status, int]] = {}
-    last_at: dict[str, Millis] = {}
-    for row in rows:
-        found = counted.get(tallies.of_batch(row.id), tallies.NONE)
-        stand[row.id], last_at[row.id] = dict(found.many), found.last_at
-    open_ = [row.id for row in rows if sum(stand[row.id].values()) < row.total]
+    scopes = [tallies.of_batch(row.id) for row in rows]
+    counted = tallies.get_stands(tx, org, scopes)
+    stands = [counted.get(scope, tallies.NONE) for scope in scopes]
+    open_ = [row.id for row, stand in zip(rows, stands, strict=True) if sum(stand.many.values()) < row.total]
+    beside: dict[str, list[tuple[Status, int, Millis]]] = {}
     query = (
         select(runs.c.batch_id, runs.c.status, func.count().label("many"), func.max(runs.c.updated_at).label("last"))
         # By the index of batches: SQLite would take the one by status, which has the groups in order.
         .where(runs.c.org.concat("") == org, runs.c.batch_id.in_(open_), runs.c.tally.is_(None))
         .group_by(runs.c.batch_id, runs.c.status)
     )
-    for row in tx.execute(query) if open_ else ():
-        status = Status(row.status)
-        stand[row.batch_id][status] = stand[row.batch_id].get(status, 0) + row.many
+    for batch_id, status, number, last in tx.execute(query).all() if open_ else ():
+        beside.setdefault(batch_id, []).append((Status(status), number, last))
+    return tuple(_batch(row, stand, beside.get(row.id, ())) for row, stand in zip(rows, stands, strict=True))
+
+
+def _batch(row: Row[Any], counted: tallies.Stand, beside: Sequence[tuple[Status, int, Millis]]) -> Batch:
+    """``beside`` are the runs that no tally counts yet: their status, how many, and when the last of them changed."""
+    many, last_at = {**_NO_RUNS, **counted.many}, counted.last_at
+    for status, number, last in beside:
+        many[status] += number
         if status.final:
-            last_at[row.batch_id] = max(last_at[row.batch_id], row.last)
-    return tuple(_batch(row, stand[row.id], last_at[row.id]) for row in rows)
-
-
-def _batch(row: Row[Any], stand: Mapping[Status, int], last_at: Millis) -> Batch:
-    many = {status: stand.get(status, 0) for status in Status}
+            last_at = max(last_at, last)
     # Runs that went with their scenario will never be over: nobody may wait for them for ever.
     vanished = row.total - sum(many.values())
     return Batch(
