@@ -1,4 +1,5 @@
-"""How long starting takes: ``viva serve`` until ``/readyz`` says so, and ``viva --help``.
+"""How long starting takes: ``viva serve`` until ``/readyz`` says so, ``viva --help``, and the first request to each
+part of a server, which is imported and made then.
 
     python -m bench.start --times 7
 
@@ -15,13 +16,19 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 
-from tests.support.server import environment
+from tests.support.server import KEY, environment
 
 VIVA = [sys.executable, "-c", "from vivavoce.cli.main import main; main()"]
 PATIENCE_S = 60.0
+PARTS = {
+    "first page of the dashboard": "/login",
+    "first list of the assistants API": "/v2/ai/assistants",
+    "first list of the testing API": "/list-agents",
+    "first list of viva's own API": "/viva/v1/suites",
+}
 
 
 def main() -> None:
@@ -35,10 +42,14 @@ def main() -> None:
             ("viva serve to /readyz, again", lambda: served(Path(kept))),
         ):
             print(line(name, measured(once, arguments.times)), flush=True)
+        for name, path in PARTS.items():
+            both = [asked(Path(kept), path) for _ in range(arguments.times)]
+            print(line(name, [first for first, _ in both]), flush=True)
+            print(line(f"{name}, again", [second for _, second in both]), flush=True)
 
 
 def line(name: str, seconds: list[float]) -> str:
-    return f"{name:38} median {statistics.median(seconds):.2f} s   from {min(seconds):.2f} to {max(seconds):.2f} s"
+    return f"{name:42} median {statistics.median(seconds):.2f} s   from {min(seconds):.2f} to {max(seconds):.2f} s"
 
 
 def measured(once: Callable[[], float], times: int) -> list[float]:
@@ -53,6 +64,27 @@ def helped() -> float:
 
 
 def served(directory: Path | None) -> float:
+    with starting(directory) as (_, seconds):
+        return seconds
+
+
+def asked(directory: Path, path: str) -> tuple[float, float]:
+    """Seconds of the first request for this and of the second."""
+    with starting(directory) as (url, _):
+        return got(url + path), got(url + path)
+
+
+def got(url: str) -> float:
+    began = time.monotonic()
+    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {KEY}"})
+    with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
+        answer.read()
+    return time.monotonic() - began
+
+
+@contextlib.contextmanager
+def starting(directory: Path | None) -> Generator[tuple[str, float]]:
+    """A server's address, and the seconds until it was ready."""
     with contextlib.ExitStack() as stack:
         data = directory or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         command = [*VIVA, "serve", "--port", "0", "--data-dir", str(data)]
@@ -64,7 +96,7 @@ def served(directory: Path | None) -> float:
         try:
             url = process.stdout.readline().split()[-1]
             until_ready(f"{url}/readyz")
-            return time.monotonic() - began
+            yield url, time.monotonic() - began
         finally:
             process.terminate()
             process.wait()
