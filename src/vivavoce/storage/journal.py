@@ -33,9 +33,10 @@ Told = Callable[[], None]
 """Called when something was written."""
 
 GATHER_S = 0.002
-"""How long a few entries wait for others to share their transaction with. With 50 conversations a model call costs 0.9 ms
-of CPU then instead of 1.15, and the conversations take as long as before."""
+"""How long a few entries wait for others to share their transaction with. With 50 conversations a model call then costs
+0.9 ms of CPU instead of 1.15, and the conversations take as long as before."""
 FEW = 8
+"""How many do not wait: enough have come together."""
 _WAITS_S = (0.1, 0.5, 2.0, 4.0, 6.0)
 """How long to wait before an entry is written again when the database is away."""
 
