@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, get_args
 
 from vivavoce.core.model import Model, ModelFailure, Trouble
@@ -344,21 +345,17 @@ class Models:
 
     async def _open_session(self) -> "aiohttp.ClientSession":
         if self._session is None or self._session.closed:
-            made = await asyncio.to_thread(_session_class)
+            # It takes a moment, and whole answers need none: they come by a way of their own.
+            await asyncio.to_thread(import_module, "aiohttp")
+            import aiohttp
+
             # Somebody may have been faster.
             if self._session is None or self._session.closed:
-                from aiohttp import DummyCookieJar, TCPConnector
-
                 # The providers' own limits hold; a second one in the pool would only queue without counting.
-                self._session = made(connector=TCPConnector(limit=0, ttl_dns_cache=60), cookie_jar=DummyCookieJar())
+                self._session = aiohttp.ClientSession(
+                    connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=60), cookie_jar=aiohttp.DummyCookieJar()
+                )
         return self._session
-
-
-def _session_class() -> "type[aiohttp.ClientSession]":
-    # It takes a moment, and whole answers need none: they come by a way of their own.
-    from aiohttp import ClientSession
-
-    return ClientSession
 
 
 def _remembered(known: dict[object, R], key: object, made: Callable[[], R]) -> R:

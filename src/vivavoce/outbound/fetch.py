@@ -4,8 +4,9 @@ import asyncio
 import re
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING, Literal, NoReturn
 
 from yarl import URL
@@ -86,7 +87,9 @@ class Session:
         """
         async with self._opening:
             if self._client is None:
-                opened = await asyncio.to_thread(_opener)
+                await asyncio.to_thread(import_module, "vivavoce.outbound.client")
+                from vivavoce.outbound.client import opened
+
                 if self._over:  # nobody would close it
                     raise Unreachable("connect", "nothing is called any more: this server stops")
                 made = opened(self.guard, self._connections, self._resolver)
@@ -96,12 +99,6 @@ class Session:
     def end(self) -> None:
         """Open no client any more."""
         self._over = True
-
-
-def _opener() -> "Callable[[Guard, int, AbstractResolver | None], AbstractAsyncContextManager[aiohttp.ClientSession]]":
-    from vivavoce.outbound.client import opened
-
-    return opened
 
 
 @asynccontextmanager
