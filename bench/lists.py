@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from urllib.parse import quote
@@ -27,7 +28,7 @@ from tests.support.server import serving
 
 from bench.filling import BIG, NOW, Made, count, fill
 from vivavoce.cli.process import settle_memory
-from vivavoce.core.filter import Comparison, Field, Filter, Op, Order
+from vivavoce.core.filter import AnyOf, Comparison, Field, Filter, Op, Order
 from vivavoce.core.status import Status
 from vivavoce.house import database, house
 from vivavoce.services import (
@@ -260,9 +261,11 @@ def _talk_lists(ctx: Context, made: Made) -> Sequence[Look]:
     def metadata(name: str, value: str) -> Comparison:
         return Comparison(Field(name, metadata=True), Op.EQ, value)
 
-    created, last = Field("created_at"), Field("last_message_at")
+    created, last, named = Field("created_at"), Field("last_message_at"), Field("name")
+    customer = Field("customer", metadata=True)
     channel = "conversation_channel"
     week = NOW - 7 * 86_400_000
+    week_ago = datetime.fromtimestamp(week / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     asked: list[tuple[str, Filter, str]] = [
         ("newest", Filter(), ""),
         ("oldest", Filter((), (Order(created, descending=False),)), "&order=created_at.asc"),
@@ -276,6 +279,41 @@ def _talk_lists(ctx: Context, made: Made) -> Sequence[Look]:
         ("by a channel of nobody", Filter((metadata(channel, "none"),)), f"&metadata->{channel}=eq.none"),
         ("by assistant", Filter((metadata("assistant_id", made.assistant_id),)), ""),
         ("by customer", Filter((metadata("customer", made.customer),)), f"&metadata->customer=eq.{made.customer}"),
+        (
+            "by two customers",
+            Filter((Comparison(customer, Op.IN, (made.customer, "7")),)),
+            "&metadata->customer=in.(42,7)",
+        ),
+        (
+            "by name or customer",
+            Filter((AnyOf((Comparison(named, Op.EQ, "test 7"), metadata("customer", made.customer))),)),
+            "&or=(name.eq.test%207,metadata->customer.eq.42)",
+        ),
+        ("names like most", Filter((Comparison(named, Op.LIKE, "test%"),)), "&name=like.test%25"),
+        ("names like few", Filter((Comparison(named, Op.ILIKE, "%ST 12"),)), "&name=ilike.%25ST%2012"),
+        ("names like nobody's", Filter((Comparison(named, Op.LIKE, "%nobody%"),)), "&name=like.%25nobody%25"),
+        ("names that begin so", Filter((Comparison(named, Op.LIKE, "test 19%"),)), "&name=like.test%2019%25"),
+        ("without a name", Filter((Comparison(named, Op.IS, None),)), "&name=is.null"),
+        ("of other names", Filter((Comparison(named, Op.NEQ, "test 7"),)), "&name=neq.test%207"),
+        ("of later names", Filter((Comparison(named, Op.GTE, "test 99"),)), "&name=gte.test%2099"),
+        ("customers like few", Filter((Comparison(customer, Op.LIKE, "999%"),)), "&metadata->customer=like.999%25"),
+        ("customers after", Filter((Comparison(customer, Op.GT, "9999"),)), "&metadata->customer=gt.9999"),
+        ("order of names", Filter((), (Order(named),)), "&order=name.asc"),
+        ("names backwards", Filter((), (Order(named, descending=True),)), "&order=name.desc"),
+        (
+            "order of names since a week",
+            Filter((Comparison(created, Op.GTE, week),), (Order(named),)),
+            f"&order=name.asc&created_at=gte.{week_ago}",
+        ),
+        (
+            "order of names, by assistant",
+            Filter((metadata("assistant_id", made.assistant_id),), (Order(named),)),
+            f"&order=name.asc&metadata->assistant_id=eq.{made.assistant_id}",
+        ),
+        ("order of customers", Filter((), (Order(customer),)), "&order=metadata->customer.asc"),
+        ("order of channels", Filter((), (Order(Field(channel, metadata=True)),)), ""),
+        ("customers backwards", Filter((), (Order(customer, descending=True),)), "&order=metadata->customer.desc"),
+        ("order of ids", Filter((), (Order(Field("id")),)), "&order=id.asc"),
     ]
     found: list[Look] = []
     for size in (SIZE, 1000):

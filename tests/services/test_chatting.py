@@ -17,6 +17,7 @@ from vivavoce.services.chatting import Start
 from vivavoce.services.context import Context
 from vivavoce.services.errors import Broken, NotFound, Rejected
 from vivavoce.storage import conversations as kept
+from vivavoce.storage import search
 from vivavoce.storage.database import Tx
 
 ECHO = 'on hear "bye": call hangup {}\non hear /(.+)/: say "You said $1, {{who}}."'
@@ -136,5 +137,5 @@ async def test_where_no_model_serves_nothing_is_kept(ctx: Context) -> None:
     with pytest.raises(Broken, match="nobody"):
         await chatting.begin(replace(ctx, models=models), ORG, Start(silent.id))
     await models.close()
-    left = await ctx.database.read(lambda tx: kept.get_filtered(tx, ORG, Filter(), 9))
+    left = await ctx.database.read(lambda tx: search.get_filtered(tx, ORG, Filter(), 9))
     assert left == ()

@@ -33,7 +33,7 @@ from vivavoce.services import deliveries, findings, insights
 from vivavoce.services.context import Context
 from vivavoce.services.errors import NotFound, Rejected
 from vivavoce.services.findings import NotAnswered
-from vivavoce.storage import assistants, conversations, duties, runs, scenarios
+from vivavoce.storage import assistants, conversations, duties, runs, scenarios, search
 from vivavoce.storage import findings as kept_findings
 from vivavoce.storage import insights as kept_insights
 from vivavoce.storage.database import Tx
@@ -485,7 +485,7 @@ async def test_too_many_answers_are_not_counted_wrongly(
 async def test_findings_are_those_of_a_known_conversation(told: tuple[Context, str], hand: Hand) -> None:
     ctx, insight_id = told
     await insights.delete(ctx, ORG, insight_id)
-    conversation = (await ctx.database.read(lambda tx: conversations.get_filtered(tx, ORG, Filter(), 5)))[0]
+    conversation = (await ctx.database.read(lambda tx: search.get_filtered(tx, ORG, Filter(), 5)))[0]
     page = await findings.get_page(ctx, ORG, conversation.id, Window(1, 2))
     assert (len(page.items), page.total) == (2, 3)
     assert {one.results[0].insight_id for one in page.items} == {insight_id}

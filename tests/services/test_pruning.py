@@ -85,7 +85,7 @@ async def test_old_runs_go_with_all_that_is_theirs_alone(ctx: Context, hand: Han
     await pruning.prune(ctx)
     assert (await kept(ctx)) == {**before, "tallies": 3}  # for ever
     await pruning.prune(limited(ctx, keep_runs_days=30, keep_conversations_days=1))
-    one_less = ("runs", "conversations", "events", "findings", "texts")
+    one_less = ("runs", "conversations", "notes", "events", "findings", "texts")
     # Each run froze a version of its own; the scenario is shared.
     less = {name: before[name] - 1 for name in one_less} | {"snapshots": before["snapshots"] - 1, "tallies": 3}
     assert (await kept(ctx)) == {**before, **less}
@@ -147,7 +147,7 @@ async def test_old_conversations_go_and_those_of_runs_stay(ctx: Context, hand: H
     hand.turn(2 * DAY_S)
     await ctx.database.write(lambda tx: conversations.append(tx, lively.id, [said("there?")], hand.now()))
     await pruning.prune(limited(ctx, keep_conversations_days=1))
-    now = {"conversations": before["conversations"] - 1, "texts": before["texts"] - 1}
+    now = {name: before[name] - 1 for name in ("conversations", "notes", "texts")}
     assert await kept(ctx) == {**before, **now}
     assert await ctx.database.read(lambda tx: conversations.get(tx, ORG, quiet.id)) is None
 

@@ -6,7 +6,7 @@ from tests.support.store import NOW, ORG, a_conversation, said
 
 from vivavoce.core.event import Ending, Left, Speaker, ToolCall, ToolCalled, ToolReturned
 from vivavoce.core.filter import Filter
-from vivavoce.storage import conversations
+from vivavoce.storage import conversations, search
 from vivavoce.storage.conversations import TurnTaken
 from vivavoce.storage.database import Database, Tx
 
@@ -32,7 +32,7 @@ async def test_name_and_metadata_are_overwritten(database: Database) -> None:
     await database.write(lambda tx: conversations.add(tx, ORG, [kept, bystander]))
     changed = replace(kept, name="n", metadata={"c": "d"}, last_message_at=1, created_at=2)
     await database.write(lambda tx: conversations.set_metadata(tx, changed))
-    found = await database.read(lambda tx: conversations.get_filtered(tx, ORG, Filter(), 10))
+    found = await database.read(lambda tx: search.get_filtered(tx, ORG, Filter(), 10))
     assert found == (bystander, replace(kept, name="n", metadata={"c": "d"}))
 
 
@@ -94,7 +94,7 @@ async def test_a_list_is_cut_at_the_smaller_of_both_limits(database: Database) -
     newest = tuple(reversed(kept))
     for limit, most, expected in [(None, 3, 3), (2, 3, 2), (4, 3, 3), (9, 9, 5)]:
         found = await database.read(
-            lambda tx, limit=limit, most=most: conversations.get_filtered(tx, ORG, Filter(limit=limit), most)
+            lambda tx, limit=limit, most=most: search.get_filtered(tx, ORG, Filter(limit=limit), most)
         )
         assert found == newest[:expected]
 

@@ -14,9 +14,9 @@ from tests.support.store import NOW, ORG, a_conversation
 
 from vivavoce.core.conversation import Conversation
 from vivavoce.core.filter import COLUMNS, TIMES, AnyOf, Comparison, Field, Filter, Op, Order
-from vivavoce.storage import conversations
+from vivavoce.storage import conversations, notes, search
 from vivavoce.storage.database import Database, Tx
-from vivavoce.storage.tables import notes
+from vivavoce.storage.tables import notes as note_rows
 
 # the rules of ``vivavoce.core.filter``, read literally
 
@@ -71,6 +71,8 @@ def expected(wanted: Filter, kept: list[Conversation]) -> list[Conversation]:
             if one is None or two is None:
                 return 1 if one is None else -1
             return (1 if one > two else -1) * (-1 if order.descending else 1)
+        if a.created_at != b.created_at:
+            return -1 if a.created_at > b.created_at else 1
         return -1 if a.id > b.id else 1
 
     return sorted(found, key=functools.cmp_to_key(compare))[: wanted.limit]
@@ -126,10 +128,12 @@ class _Undo(Exception):
         self.found = found
 
 
-async def found_in(database: Database, wanted: Filter, kept: list[Conversation]) -> list[Conversation]:
+async def found_in(
+    database: Database, wanted: Filter, kept: list[Conversation], most: int = 1000
+) -> list[Conversation]:
     def work(tx: Tx) -> None:
         conversations.add(tx, ORG, kept)
-        raise _Undo(list(conversations.get_filtered(tx, ORG, wanted, 1000)))
+        raise _Undo(list(search.get_filtered(tx, ORG, wanted, most)))
 
     with pytest.raises(_Undo) as undone:
         await database.write(work)
@@ -147,20 +151,25 @@ def named(*names: str) -> list[Conversation]:
 tried = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-@pytest.fixture(params=[1, 2_000], ids=["what is far", "what is near"])
+@pytest.fixture(params=["near", "far", "far and many"])
 def nearest(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whether a few conversations are many: what is rare is found in another way."""
-    monkeypatch.setattr(conversations, "_NEAREST", request.param)
-    monkeypatch.setattr(conversations, "_FEW", request.param)
+    """Whether a few conversations are many, and a few different values: what is rare is found in another way."""
+    if request.param == "near":
+        return
+    for name in ("NEAREST", "FARTHER", "FEW"):
+        monkeypatch.setattr(search, name, 1)
+    if request.param == "far and many":
+        monkeypatch.setattr(notes, "VALUES", 1)
+        monkeypatch.setattr(notes, "GROUP", 1)
 
 
-@given(wanted=filters, kept=talks)
+@given(wanted=filters, kept=talks, most=st.sampled_from([1, 2, 3, 1000]))
 @tried
 @pytest.mark.usefixtures("nearest")
 async def test_a_database_finds_what_the_rules_say(
-    database: Database, wanted: Filter, kept: list[Conversation]
+    database: Database, wanted: Filter, kept: list[Conversation], most: int
 ) -> None:
-    assert await found_in(database, wanted, kept) == expected(wanted, kept)
+    assert await found_in(database, wanted, kept, most) == expected(wanted, kept)[:most]
 
 
 @given(pattern=words, op=st.sampled_from([Op.LIKE, Op.ILIKE]), kept=st.lists(words, min_size=1, max_size=8))
@@ -188,12 +197,12 @@ def holding(name: str, value: str) -> Filter:
 
 
 async def test_what_is_noted_follows_what_changes(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(conversations, "_NEAREST", 3)
-    monkeypatch.setattr(conversations, "_FEW", 3)
+    monkeypatch.setattr(search, "NEAREST", 3)
+    monkeypatch.setattr(search, "FEW", 3)
     rare, *others = (a_conversation(metadata={"kind": "rare" if n == 0 else "frequent"}) for n in range(9))
 
     async def found(value: str) -> list[str]:
-        page = await database.read(lambda tx: conversations.get_filtered(tx, ORG, holding("kind", value), 100))
+        page = await database.read(lambda tx: search.get_filtered(tx, ORG, holding("kind", value), 100))
         return sorted(one.id for one in page)
 
     await database.write(lambda tx: conversations.add(tx, ORG, [rare, *others]))
@@ -202,6 +211,60 @@ async def test_what_is_noted_follows_what_changes(database: Database, monkeypatc
     assert (await found("rare"), await found("new")) == ([], [rare.id])
     await database.write(lambda tx: conversations.drop(tx, ORG, rare.id))
     assert await found("new") == []
-    kept = await database.read(lambda tx: tx.execute(select(notes.c.conversation_id)).scalars().all())
+    kept = await database.read(lambda tx: tx.execute(select(note_rows.c.conversation_id)).scalars().all())
     assert rare.id not in kept
-    assert len(kept) == (8 if database.sqlite else 0)  # elsewhere an index does the same
+    assert len(kept) == 2 * 8  # that they have no name is noted too
+
+
+# one value that is not noted to its end, and two that are noted alike
+LONG = [f"{'x' * 255}{rest}" for rest in ("", "b", "a", "%")]
+LONG_KEY = "k" * 256
+
+
+@pytest.mark.parametrize("most", [1, 2, 1000])
+@pytest.mark.parametrize("op", [Op.EQ, Op.NEQ, Op.GT, Op.GTE, Op.LT, Op.LTE, Op.LIKE, Op.ILIKE])
+@pytest.mark.usefixtures("nearest")
+async def test_what_is_too_long_to_be_noted_is_found(database: Database, op: Op, most: int) -> None:
+    values = [None, "w", "y", *LONG, *LONG]
+    kept = [
+        a_conversation(name=value, metadata={} if value is None else {"k": value, LONG_KEY: value}) for value in values
+    ]
+    wanted = [
+        Filter((Comparison(field, op, value),), orders)
+        for field in (Field("name"), Field("k", metadata=True), Field(LONG_KEY, metadata=True))
+        for orders in ((), (Order(field),), (Order(field, descending=True), Order(Field("id"))))
+        for value in (LONG[0], LONG[1], "w", f"{LONG[0]}_", f"%{LONG[2]}", f"{LONG[0]}%")
+    ]
+
+    def work(tx: Tx) -> None:
+        conversations.add(tx, ORG, kept)
+        for one in wanted:
+            assert list(search.get_filtered(tx, ORG, one, most)) == expected(one, kept)[:most]
+
+    await database.write(work)
+
+
+@pytest.mark.parametrize("start", ["", "a", "\ud7ff", "a\U0010ffff", "\U0010ffff", "é"])
+@pytest.mark.usefixtures("nearest")
+async def test_a_pattern_may_begin_with_any_letter(database: Database, start: str) -> None:
+    kept = named(*(f"{start}{rest}" for rest in ("", "a", "\ue000", "\U0010ffff")), "b", "\ue000", "\U0010ffff", "A")
+    for pattern in (f"{start}%", f"{start}_", f"{start}%a"):
+        wanted = like(pattern)
+        assert await found_in(database, wanted, kept, 2) == expected(wanted, kept)[:2]
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        Comparison(Field("name"), Op.GTE, "old"),
+        Comparison(Field("name"), Op.LIKE, "%ld%"),
+        AnyOf((Comparison(Field("name"), Op.ILIKE, "%OLD"), Comparison(Field("name"), Op.EQ, "old too"))),
+    ],
+)
+@pytest.mark.usefixtures("nearest")
+async def test_what_many_are_that_are_not_near_is_found(database: Database, condition: Comparison | AnyOf) -> None:
+    names = ["old", "old too", "old", "old too", "new", "new", "new"]
+    kept = [a_conversation(name=name, created_at=NOW + place) for place, name in enumerate(names)]
+    for orders in ((), (Order(Field("created_at")),)):
+        wanted = Filter((condition,), orders)
+        assert await found_in(database, wanted, kept, 3) == expected(wanted, kept)[:3]

@@ -20,10 +20,10 @@ async def get(app: ASGIApp, path: str, secret: str = "") -> Answer:
     scope = {
         "type": "http",
         "method": "GET",
-        "path": path,
-        "raw_path": path.encode(),
+        "path": path.partition("?")[0],
+        "raw_path": path.partition("?")[0].encode(),
         "root_path": "",
-        "query_string": b"",
+        "query_string": path.partition("?")[2].encode(),
         "headers": raw,
     }
     sent: list[Message] = []

@@ -7,7 +7,7 @@ from typing import Any, cast
 from tests.support.store import NOW
 from tests.support.things import ORIGIN, OURS, THEIRS, Things
 from vivavoce.core.assistant import Form
-from vivavoce.core.filter import Filter
+from vivavoce.core.filter import Comparison, Field, Filter, Op, Order
 from vivavoce.core.insight import FindingStatus
 from vivavoce.core.text import TextStatus
 from vivavoce.storage import (
@@ -26,11 +26,13 @@ from vivavoce.storage import (
     lately,
     libraries,
     memory,
+    notes,
     results,
     run_pages,
     runs,
     scenarios,
     schedules,
+    search,
     secrets,
     servers,
     stopping,
@@ -58,6 +60,11 @@ def only(id_: str, found: Any) -> list[Any]:
     """Of what was found the thing with this id: others have some of the same name."""
     every = cast("tuple[Any, ...]", found) if isinstance(found, tuple) else (found,)
     return [one for one in every if one is not None and one.id == id_]
+
+
+def values_like(tx: Tx, org: str, value: str) -> object:
+    wanted = notes.values_like(tx, org, Comparison(Field("assistant_id", metadata=True), Op.LIKE, value))
+    return wanted and wanted.value
 
 
 def talks(of: Things) -> TalkFilter:
@@ -122,9 +129,6 @@ LOOKS: dict[str, Look] = {
     "connections.drop": lambda tx, org, of: connections.drop(tx, org, of.connection.id),
     "conversations.get": lambda tx, org, of: conversations.get(tx, org, of.conversation.id),
     "conversations.get locked": lambda tx, org, of: conversations.get(tx, org, of.conversation.id, lock=True),
-    "conversations.get_filtered": lambda tx, org, of: only(
-        of.conversation.id, conversations.get_filtered(tx, org, Filter(), 50)
-    ),
     "conversations.get_slice": lambda tx, org, of: conversations.get_slice(tx, org, talks(of), Span()).items,
     "conversations.count": lambda tx, org, of: conversations.count(tx, org, talks(of)),
     "conversations.drop": lambda tx, org, of: conversations.drop(tx, org, of.conversation.id),
@@ -184,6 +188,10 @@ LOOKS: dict[str, Look] = {
     "libraries.put": lambda tx, org, of: libraries.put(tx, org, replace(of.library, name="stolen")),
     "libraries.drop": lambda tx, org, of: libraries.drop(tx, org, of.library.id),
     "memory.get_results": lambda tx, org, of: memory.get_results(tx, org, of.conversation.id, [of.insight.id]),
+    "notes.values_like": lambda tx, org, of: values_like(tx, org, of.assistant.id),
+    "notes.first_by": lambda tx, org, of: [
+        id_ for id_ in notes.first_by(tx, org, (Order(Field("name")),), Filter(), 50) or () if id_ == of.conversation.id
+    ],
     "runs.get": lambda tx, org, of: runs.get(tx, org, of.run.id),
     "runs.get of scenario": lambda tx, org, of: runs.get(tx, org, of.run.id, of.scenario.id),
     "runs.get_many": lambda tx, org, of: runs.get_many(tx, org, [of.run.id]),
@@ -223,6 +231,7 @@ LOOKS: dict[str, Look] = {
     "schedules.put": lambda tx, org, of: schedules.put(tx, org, replace(of.schedule, next_at=NOW + 1)),
     "schedules.drop": lambda tx, org, of: schedules.drop(tx, org, of.schedule.id),
     "schedules.any_unfinished": lambda tx, org, of: schedules.any_unfinished(tx, org, of.batch.id),
+    "search.get_filtered": lambda tx, org, of: only(of.conversation.id, search.get_filtered(tx, org, Filter(), 50)),
     "secrets.find": lambda tx, org, of: secrets.find(tx, org, "secret") == of.secret.id.encode(),
     "secrets.find_typed": lambda tx, org, of: (
         secrets.find_typed(tx, org, "secret") == ("bearer", of.secret.id.encode())

@@ -11,7 +11,7 @@ from vivavoce.core.transcript import Transcript
 from vivavoce.services.context import Context
 from vivavoce.services.errors import Busy, NotFound, Rejected
 from vivavoce.services.variables import is_noted
-from vivavoce.storage import conversations, runs, talk_pages, texts
+from vivavoce.storage import conversations, runs, search, talk_pages, texts
 from vivavoce.storage.conversations import TurnTaken
 from vivavoce.storage.database import Tx
 from vivavoce.storage.talk_pages import Place, Stretch
@@ -47,7 +47,7 @@ async def retrieve(ctx: Context, org: str, conversation_id: str) -> Conversation
 
 async def get_filtered(ctx: Context, org: str, wanted: Filter) -> tuple[Conversation, ...]:
     """The conversations that match, at most ``MOST``."""
-    return await ctx.database.read(lambda tx: conversations.get_filtered(tx, org, wanted, MOST))
+    return await ctx.database.read(lambda tx: search.get_filtered(tx, org, wanted, MOST))
 
 
 async def look_back(

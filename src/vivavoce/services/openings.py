@@ -26,7 +26,7 @@ from vivavoce.outbound.guard import Refused
 from vivavoce.services.context import Context
 from vivavoce.services.errors import NotFound
 from vivavoce.services.variables import is_noted, starting
-from vivavoce.storage import conversations, memory
+from vivavoce.storage import conversations, memory, search
 from vivavoce.storage.database import Tx
 
 EVENT = "assistant.initialization"
@@ -258,7 +258,7 @@ async def _remembered(ctx: Context, org: str, conversation_id: str, told: _Told)
 
     def look_up(tx: Tx) -> str:
         # One more than is told of: the conversation that is beginning can be among them.
-        found = conversations.get_filtered(tx, org, replace(wanted, limit=None), most + 1)
+        found = search.get_filtered(tx, org, replace(wanted, limit=None), most + 1)
         earlier = [one for one in found if one.id != conversation_id][:most]
         pieces: list[str] = []
         room = MAX_MEMORY

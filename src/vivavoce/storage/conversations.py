@@ -11,27 +11,22 @@ from sqlalchemy import (
     Select,
     and_,
     delete,
-    exists,
     false,
     func,
     insert,
     or_,
     select,
-    type_coerce,
     update,
 )
-from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import IntegrityError
 
 from vivavoce.core.conversation import Conversation, Opening
 from vivavoce.core.event import Ending, Event, Millis
-from vivavoce.core.filter import Filter
 from vivavoce.core.transcript import Transcript
 from vivavoce.storage.codec import event_codec, opening_codec
 from vivavoce.storage.database import Tx
-from vivavoce.storage.finding import conditions, is_timely, noted, orders, timely
 from vivavoce.storage.page import Slice, Span
-from vivavoce.storage.tables import conversations, events, notes
+from vivavoce.storage.tables import conversations, events
 
 
 class TurnTaken(Exception):
@@ -46,12 +41,6 @@ FAULTS = (Ending.TESTER_FAULT, Ending.ASSISTANT_FAULT, Ending.INFRASTRUCTURE_FAU
 
 Bound = tuple[Literal["eq", "ne", "gt", "ge", "lt", "le"], float]
 """A comparison with a time."""
-
-_NEAREST = 2_000
-"""How many conversations are looked through for what is frequent."""
-
-_FEW = 500
-"""How many conversations are looked up one after the other because what they have in common is rare."""
 
 _COMPARED: Mapping[str, Callable[[Any, Any], Any]] = {
     "eq": operator.eq,
@@ -126,66 +115,6 @@ def get_many(tx: Tx, ids: Collection[str]) -> Mapping[str, Conversation]:
     """Those of these conversations that there are, by their ids, whoever they belong to."""
     rows = tx.execute(select(conversations).where(conversations.c.id.in_(sorted(set(ids)))))
     return {row.id: of_row(row) for row in rows}
-
-
-def get_filtered(tx: Tx, org: str, wanted: Filter, most: int) -> tuple[Conversation, ...]:
-    """The conversations that match, in the filter's order, at most ``most`` of them."""
-    sqlite, most = tx.dialect.name == "sqlite", min(wanted.limit or most, most)
-    mine, metadata = [conversations.c.org == org], noted(wanted)
-    few = _few(tx, metadata, max(_FEW, most)) if metadata and sqlite else None
-    if metadata and few is None and is_timely(wanted.orders):
-        # No planner knows how frequent it is. What is frequent is soon found among those that come first; what is rare
-        # is found by the index of metadata.
-        alone = sqlite and len(wanted.conditions) == len(metadata) + len(timely(wanted).conditions)
-        near = _first_noted(tx, org, wanted, most) if alone else _nearest(tx, org, wanted, most, sqlite=sqlite)
-        if near is not None:
-            return tuple(map(of_row, near))
-    if few is not None:
-        # Not by the index of organisations and times, which SQLite takes for the order, and walks through to its end.
-        mine = [conversations.c.id.in_(few), conversations.c.org.concat("") == org]
-    elif metadata and not sqlite:
-        holds = type_coerce(conversations.c.metadata, JSONB()).contains(dict(metadata))
-        rare = select(conversations.c.id).where(holds).cte("rare")
-        mine.append(conversations.c.id.in_(select(rare.prefix_with("MATERIALIZED").c.id)))
-    query: Select[Any] = select(conversations).where(*mine, *conditions(wanted, sqlite=sqlite))
-    rows = tx.execute(query.order_by(*orders(wanted, sqlite=sqlite)).limit(most))
-    return tuple(of_row(row) for row in rows)
-
-
-def _nearest(tx: Tx, org: str, wanted: Filter, most: int, *, sqlite: bool) -> Sequence[Row[Any]] | None:
-    """What matches among those that come first in the filter's order; None where that is not enough."""
-    timed = conditions(timely(wanted), sqlite=sqlite)
-    first: Select[Any] = select(conversations).where(conversations.c.org == org, *timed)
-    first = first.order_by(*orders(wanted, sqlite=sqlite)).limit(max(_NEAREST, 20 * most))
-    nearest = first.subquery()
-    query: Select[Any] = select(nearest).where(*conditions(wanted, sqlite=sqlite, of=nearest))
-    found = tx.execute(query.order_by(*orders(wanted, sqlite=sqlite, of=nearest)).limit(most)).all()
-    return found if len(found) == most else None
-
-
-def _first_noted(tx: Tx, org: str, wanted: Filter, most: int) -> Sequence[Row[Any]]:
-    """What comes first in the filter's order, where nothing is wanted but times and metadata that SQLite has noted.
-
-    Conversations are wide, so only those are read that are given.
-    """
-    held = [
-        exists().where(notes.c.conversation_id == conversations.c.id, notes.c.name == name, notes.c.value == value)
-        for name, value in noted(wanted).items()
-    ]
-    timed, ranks = conditions(timely(wanted), sqlite=True), orders(wanted, sqlite=True)
-    ids = select(conversations.c.id).where(conversations.c.org == org, *timed, *held).order_by(*ranks).limit(most)
-    return tx.execute(select(conversations).where(conversations.c.id.in_(ids)).order_by(*ranks)).all()
-
-
-def _few(tx: Tx, metadata: Mapping[str, str], most: int) -> Sequence[str] | None:
-    """The ids of all conversations, whoever they belong to, whose metadata holds one of these; None where each of them
-    is held by more than ``most``, so that looking at one after the other finds enough."""
-    for name, value in metadata.items():
-        query = select(notes.c.conversation_id).where(notes.c.name == name, notes.c.value == value)
-        found = tx.execute(query.limit(most + 1)).scalars().all()
-        if len(found) <= most:
-            return found
-    return None
 
 
 def get_slice(tx: Tx, org: str, wanted: TalkFilter, span: Span, *, skip: int = 0) -> Slice[Conversation]:

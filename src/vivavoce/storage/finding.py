@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, String, and_, column, func, or_, select
+from sqlalchemy import ColumnElement, FromClause, String, Text, and_, column, func, or_, select, type_coerce
 
 from vivavoce.core.filter import TIMES, AnyOf, Comparison, Field, Filter, Op, Order
 from vivavoce.storage.tables import conversations
@@ -35,18 +35,13 @@ def timely(wanted: Filter) -> Filter:
     return Filter(tuple(one for one in wanted.conditions if isinstance(one, Comparison) and _is_time(one.field)))
 
 
-def noted(wanted: Filter) -> Mapping[str, str]:
-    """What the metadata must hold, by their keys, for the filter to match at all."""
-    return {
-        one.field.name: str(one.value)
-        for one in wanted.conditions
-        if isinstance(one, Comparison) and one.field.metadata and one.op is Op.EQ
-    }
+def is_indexed(order: Sequence[Order]) -> bool:
+    """Whether an index of conversations has them in this order, as far as it matters."""
+    return not order or _is_time(order[0].field) or _is_id(order[0].field)
 
 
-def is_timely(order: Sequence[Order]) -> bool:
-    """Whether an index has conversations in this order, as far as it matters."""
-    return not order or _is_time(order[0].field)
+def _is_id(field: Field) -> bool:
+    return field.name == "id" and not field.metadata
 
 
 def _is_time(field: Field) -> bool:
@@ -54,12 +49,18 @@ def _is_time(field: Field) -> bool:
 
 
 def orders(wanted: Filter, *, sqlite: bool, of: FromClause = conversations) -> list[ColumnElement[Any]]:
-    """The filter's orders, missing values last, or newest first; the id settles what is equal."""
-    chosen = [one for order in wanted.orders for one in _order(order, of, sqlite=sqlite)] or [of.c.created_at.desc()]
+    """The filter's orders, missing values last, or newest first. What is equal is newest first too, but for the same
+    time by the id."""
+    chosen = [one for order in wanted.orders for one in _order(order, of, sqlite=sqlite)]
+    if not any(order.field in (Field("created_at"), Field("id")) for order in wanted.orders):
+        chosen.append(of.c.created_at.desc())
     return [*chosen, of.c.id.desc()]
 
 
 def _order(order: Order, of: FromClause, *, sqlite: bool) -> list[ColumnElement[Any]]:
+    if _is_id(order.field):
+        # All of one form, so that every language has them in the same order.
+        return [of.c.id.desc() if order.descending else of.c.id.asc()]
     if _is_time(order.field):
         # Never missing, and said so: an index would not be taken for this order otherwise.
         ranks = [of.c[order.field.name]]
@@ -115,13 +116,21 @@ def _matches(one: Comparison, of: FromClause, *, sqlite: bool) -> ColumnElement[
             return found.in_(value if isinstance(value, tuple) else (value,))
         case Op.IS:
             return found.is_(None)
-        case Op.ILIKE:
-            return found.ilike(_ended(str(value)), escape="\\")
-        case Op.LIKE:
-            # LIKE ignores the case of letters in SQLite; GLOB does not, and speaks of * and ? instead.
-            if sqlite:
-                return and_(found.is_not(None), found.op("GLOB", is_comparison=True)(_glob(str(value))))
-            return found.like(_ended(str(value)), escape="\\")
+        case Op.LIKE | Op.ILIKE:
+            return spelled(one, found, sqlite=sqlite)
+
+
+def spelled(one: Comparison, value: ColumnElement[Any], *, sqlite: bool) -> ColumnElement[bool]:
+    """Whether a value is like the pattern of this comparison."""
+    pattern = str(one.value)
+    if one.op is Op.ILIKE:
+        # Which letters are the same but for their case, the language of the database knows.
+        plain = value if sqlite else type_coerce(value, Text()).collate("default")
+        return plain.ilike(_ended(pattern), escape="\\")
+    # LIKE ignores the case of letters in SQLite; GLOB does not, and speaks of * and ? instead.
+    if sqlite:
+        return and_(value.is_not(None), value.op("GLOB", is_comparison=True)(_glob(pattern)))
+    return value.like(_ended(pattern), escape="\\")
 
 
 def _ended(pattern: str) -> str:

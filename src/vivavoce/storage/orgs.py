@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from vivavoce.core.event import Millis
 from vivavoce.storage.database import Tx
 from vivavoce.storage.snapshots import FREEZING, drop_loose
-from vivavoce.storage.tables import conversations, keys, metadata, orgs, runs
+from vivavoce.storage.tables import conversations, keys, metadata, notes, orgs, runs
 
 DEFAULT = "default"
 """The organisation that there always is."""
@@ -60,8 +60,9 @@ def owned() -> tuple[Table, ...]:
 
 
 def counts(tx: Tx, org_id: str) -> Mapping[str, int]:
-    """How many rows an organisation has in which tables; those where it has any."""
-    queries = {table.name: select(func.count()).where(table.c.org == org_id) for table in owned()}
+    """How many rows an organisation has in which tables; those where it has any, but for what the database notes."""
+    mine = [table for table in owned() if table is not notes]
+    queries = {table.name: select(func.count()).where(table.c.org == org_id) for table in mine}
     found = {name: tx.execute(query).scalar_one() for name, query in queries.items()}
     return {name: many for name, many in sorted(found.items()) if many}
 

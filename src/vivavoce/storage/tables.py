@@ -223,15 +223,7 @@ conversations = Table(
     Column("active_hour", BigInteger, Computed("last_message_at / 3600000")),
     Index(None, "org", "created_at", "id"),
     Index(None, "org", "active_hour"),
-    Index(None, "org", "name", "created_at", "id"),
-    # There is no such index in SQLite: nothing is in it there.
-    Index(
-        "ix_conversations_metadata",
-        "metadata",
-        postgresql_using="gin",
-        postgresql_ops={"metadata": "jsonb_path_ops"},
-        sqlite_where=text("org IS NULL"),
-    ),
+    Index(None, "org", "id"),
     Index("ix_conversations_listed", "org", "id", **only("assistant_id IS NOT NULL")),
     Index("ix_conversations_listed_with", "org", "assistant_id", "id", **only("assistant_id IS NOT NULL")),
 )
@@ -239,12 +231,14 @@ conversations = Table(
 notes = Table(
     "notes",
     metadata,
-    # What the metadata of conversations holds, to find them by: in SQLite alone, whose triggers write it (migration
-    # 0005). Elsewhere an index does the same, and nothing is in it.
-    Column("conversation_id", String(64), primary_key=True),
+    # What conversations are found by: a row for each name and each entry of metadata, which triggers of the database
+    # write (migration 0006). ``storage/notes.py`` says how it is read.
+    Column("org", String(64), primary_key=True),
     Column("name", Text, primary_key=True),
-    Column("value", Text),
-    Index(None, "name", "value", "conversation_id"),
+    Column("value", Text().with_variant(Text(collation="C"), "postgresql"), primary_key=True),
+    Column("created_at", BigInteger, primary_key=True),
+    Column("conversation_id", String(64), primary_key=True),
+    sqlite_with_rowid=False,
 )
 
 events = Table(

@@ -1,0 +1,181 @@
+"""What is noted of conversations to find them by: a row for each name and each entry of metadata, and when they began.
+
+The database writes them itself. Of a value they hold the first ``LONGEST`` characters, and nothing of an entry whose
+key is longer, so they say which conversations may match; whether they do, the conversations say.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import takewhile
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select
+
+from vivavoce.core.filter import AnyOf, Comparison, Field, Filter, Op, Order
+from vivavoce.storage.database import Tx
+from vivavoce.storage.finding import conditions, spelled
+from vivavoce.storage.tables import conversations, notes
+
+LONGEST = 255
+"""How many characters of a value are noted, and how long a key of metadata may be."""
+
+VALUES = 3_000
+"""How many different values of a field are looked at to find those like a pattern."""
+
+GROUP = 5_000
+"""How many conversations with the same value are put into an order that no index has."""
+
+_LAST = chr(0x10FFFF)
+
+
+def name_of(field: Field) -> str | None:
+    """Under which name a field is noted; None where it is not."""
+    if field.metadata:
+        return f".{field.name}" if len(field.name) <= LONGEST else None
+    return "name" if field.name == "name" else None
+
+
+def is_pattern(one: Comparison) -> bool:
+    """Whether it says what a value is like, and more than how it begins."""
+    return one.op is Op.ILIKE or (one.op is Op.LIKE and str(one.value) != f"{_start(one)}%")
+
+
+def candidates(org: str, one: Comparison | AnyOf, timed: Filter, *, sqlite: bool) -> Sequence[Select[Any, Any]] | None:
+    """Queries for the ids and times of all conversations that may match, each of which an index answers; None where
+    none does. ``timed`` is what else must hold of when they began."""
+    if isinstance(one, AnyOf):
+        found = [candidates(org, option, timed, sqlite=sqlite) for option in one.options]
+        return None if None in found else [query for some in found if some is not None for query in some]
+    name = name_of(one.field)
+    if name is None:
+        if one.field.metadata or (one.field.name == "id" and one.op not in (Op.EQ, Op.IN)):
+            return None
+        mine = [conversations.c.org == org, *conditions(Filter((one, *timed.conditions)), sqlite=sqlite)]
+        named: Select[Any, Any] = select(conversations.c.id.label("conversation_id"), conversations.c.created_at)
+        return [named.where(*mine)]
+    if one.op is Op.IS:
+        if one.field.metadata:
+            return None
+        name = "nameless"
+    mine = [notes.c.org == org, notes.c.name == name, *conditions(timed, sqlite=sqlite, of=notes)]
+    query: Select[Any, Any] = select(notes.c.conversation_id, notes.c.created_at).where(*mine)
+    return [query.where(part) for part in _parts(one, sqlite=sqlite)]
+
+
+def _parts(one: Comparison, *, sqlite: bool) -> Sequence[ColumnElement[bool]]:
+    """What the noted value is, of all values for which this may be true: one stretch of the index each."""
+    value, given = notes.c.value, one.value
+    text = str(given)[:LONGEST]
+    match one.op:
+        case Op.EQ:
+            return [value == text]
+        case Op.NEQ:
+            return [value < text, value > text, *([value == text] if len(text) == LONGEST else [])]
+        case Op.IN:
+            many = given if isinstance(given, tuple) else (given,)
+            return [value.in_(sorted({str(each)[:LONGEST] for each in many}))]
+        case Op.GT | Op.GTE:
+            return [value >= text]
+        case Op.LT | Op.LTE:
+            return [value <= text]
+        case Op.LIKE | Op.ILIKE:
+            return [and_(*_beginning(one), _like(one, value, sqlite=sqlite))]
+        case Op.IS:
+            return [value == ""]
+
+
+def _like(one: Comparison, noted: ColumnElement[str], *, sqlite: bool) -> ColumnElement[bool]:
+    # Of what is longer, the rest may be as it should.
+    return or_(spelled(one, noted, sqlite=sqlite), func.length(noted) >= LONGEST)
+
+
+def _beginning(one: Comparison) -> list[ColumnElement[bool]]:
+    """The stretch of the index in which everything begins as the pattern does."""
+    if one.op is Op.ILIKE:
+        return []
+    start = _start(one)[:LONGEST]
+    found = [notes.c.value >= start] if start else []
+    if end := _behind(start):
+        found.append(notes.c.value < end)
+    return found
+
+
+def _start(one: Comparison) -> str:
+    """What comes before the first sign of a pattern that stands for something else."""
+    return "".join(takewhile(lambda sign: sign not in "%_\\", str(one.value)))
+
+
+def _behind(start: str) -> str:
+    """The first text, by code points, behind all that begin so; nothing where there is none."""
+    kept = start.rstrip(_LAST)
+    if not kept:
+        return ""
+    following = ord(kept[-1]) + 1
+    # There are no characters between these two.
+    return kept[:-1] + chr(0xE000 if following == 0xD800 else following)
+
+
+def values_like(tx: Tx, org: str, one: Comparison) -> Comparison | None:
+    """The pattern as the values that there are and that are like it; None where there are too many to look at each.
+
+    Each value is looked up behind the one before, however many conversations have it.
+    """
+    name = name_of(one.field)
+    if name is None:
+        return None
+    mine = [notes.c.org == org, notes.c.name == name, *_beginning(one)]
+    known = select(func.min(notes.c.value).label("value")).where(*mine).cte("known", recursive=True)
+    following = select(func.min(notes.c.value)).where(*mine, notes.c.value > known.c.value).scalar_subquery()
+    known = known.union_all(select(following).where(known.c.value.is_not(None)))
+    matches = _like(one, known.c.value, sqlite=tx.dialect.name == "sqlite")
+    query = select(known.c.value, matches.label("matches")).where(known.c.value.is_not(None)).limit(VALUES + 1)
+    rows = tx.execute(query).all()
+    if len(rows) > VALUES:
+        return None
+    return replace(one, op=Op.IN, value=tuple(row.value for row in rows if row.matches))
+
+
+def first_by(tx: Tx, org: str, orders: Sequence[Order], timed: Filter, most: int) -> Sequence[str] | None:
+    """The ids of the ``most`` conversations that come first in an order that begins with a noted field, and of others
+    that may; those that lack it come last. None where too many have the same value to be put into the rest of the
+    order."""
+    sqlite = tx.dialect.name == "sqlite"
+    name = name_of(orders[0].field)
+    if name is None:
+        return None
+    value, ids = notes.c.value, notes.c.conversation_id
+    mine = [notes.c.org == org, notes.c.name == name, *conditions(timed, sqlite=sqlite, of=notes)]
+    rank = value.desc() if orders[0].descending else value.asc()
+    cut = tx.execute(select(value).where(*mine).order_by(rank).limit(1).offset(most - 1)).scalar()
+    if cut is None:
+        # All that have it, and of the others as many as are left: some of them are met again.
+        found = tx.execute(select(ids).where(*mine)).scalars().all()
+        rest: Select[Any] = select(conversations.c.id).where(
+            conversations.c.org == org, *conditions(timed, sqlite=sqlite)
+        )
+        began, id_, again = conversations.c.created_at, conversations.c.id, len(found)
+    else:
+        before = value > cut if orders[0].descending else value < cut
+        found = tx.execute(select(ids).where(*mine, before)).scalars().all()
+        rest, began, id_, again = select(ids).where(*mine, value == cut), notes.c.created_at, ids, 0
+    left = most - len(found)
+    # An index has them in this order, and all of the value is noted.
+    ordered = (len(orders) == 1 or (len(orders) == 2 and _is_beginning(orders[1].field))) and len(cut or "") < LONGEST
+    if ordered:
+        newest = len(orders) == 1 or orders[1].descending
+        rest = rest.order_by(began.desc() if newest else began.asc(), id_.desc())
+    known = set(found)
+    some = tx.execute(rest.limit(again + (left if ordered else GROUP + 1))).scalars()
+    others = [one for one in some if one not in known]
+    if ordered:
+        return [*found, *others[:left]]
+    return [*found, *others] if len(others) <= GROUP else None
+
+
+def _is_beginning(field: Field) -> bool:
+    return field.name == "created_at" and not field.metadata
+
+
+def by_beginning(wanted: Filter) -> Filter:
+    """What of a filter is about when conversations began."""
+    return Filter(tuple(one for one in wanted.conditions if isinstance(one, Comparison) and _is_beginning(one.field)))
