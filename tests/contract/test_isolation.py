@@ -197,6 +197,7 @@ def world(wild_server: Server) -> Iterator[World]:
         assert time.monotonic() < patient_until, "the server does not come to rest"
     yield made
     assert "Traceback" not in wild_server.log
+    assert "a library warned" not in wild_server.log
 
 
 @pytest.fixture(scope="module")

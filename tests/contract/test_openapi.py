@@ -118,4 +118,5 @@ def test_the_description_names_the_key_and_every_refusal(description: Any) -> No
 
 def test_nothing_surprised_the_server(wild_server: Server) -> None:
     assert "request failed" not in wild_server.log
+    assert "a library warned" not in wild_server.log
     assert "Traceback" not in wild_server.log

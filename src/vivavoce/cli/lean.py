@@ -2,6 +2,7 @@
 
 import gc
 import sys
+import warnings
 from typing import cast
 
 
@@ -21,7 +22,10 @@ def hurry() -> None:
     # is here, and no server makes migrations.
     modules.setdefault("mako.ext.pygmentplugin", None)
     from pydantic import BaseModel
+    from pydantic.warnings import UnsupportedFieldAttributeWarning
 
     # A shape is compiled when it is first used by itself. Most are only parts of others, which are compiled with their
     # parts in them: 6 MB, and a tenth of the start.
     BaseModel.model_config["defer_build"] = True
+    # FastAPI knows of it and hears nothing while it makes a route; what is compiled later would be told of.
+    warnings.filterwarnings("ignore", category=UnsupportedFieldAttributeWarning)
