@@ -79,14 +79,14 @@ def settle_memory() -> None:
     """Keep the process small and the collector idle.
 
     What was imported stays for good and need not be walked again and again. glibc gives each thread an arena of its
-    own, which fragments; two are enough for threads that mostly wait.
+    own, which fragments; one is enough for threads of which one at a time runs Python and the others mostly wait.
     """
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
     gc.enable()
     with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL("libc.so.6").mallopt(_M_ARENA_MAX, 2)
+        ctypes.CDLL("libc.so.6").mallopt(_M_ARENA_MAX, 1)
 
 
 def listen(host: str, port: int) -> socket.socket:
