@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -48,6 +49,14 @@ def test_a_full_disk_is_said(
         full.flush()
     assert ended.value.exit_code == 2
     assert capsys.readouterr().err == f"Cannot do this: {os.strerror(errno.ENOSPC)}\n"
+
+
+@pytest.mark.parametrize("words", [["schema"], ["--version"], ["workers", "--help"]])
+def test_what_asks_no_server_says_so_too(words: list[str]) -> None:
+    command = [sys.executable, "-c", "from vivavoce.cli.main import main; main()", *words]
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (2, f"Cannot do this: {os.strerror(errno.ENOSPC)}\n")
 
 
 def test_a_full_disk_that_cannot_be_said_either(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,7 @@
 """The command ``viva``."""
 
+import sys
+
 import typer
 
 from vivavoce import __version__
@@ -24,6 +26,7 @@ from vivavoce.cli import (
     worker,
     workers,
 )
+from vivavoce.cli.server import CANNOT, last_words
 
 app = typer.Typer(
     name="viva",
@@ -69,5 +72,9 @@ app.add_typer(webhooks.app, name="webhooks")
 
 
 def main() -> None:
-    """Run the command line."""
-    app()
+    """Run the command line. Ends with code 2 where a command cannot print what it has to say."""
+    try:
+        app()
+    except OSError as failure:
+        last_words(f"Cannot do this: {failure.strerror or type(failure).__name__}")
+        sys.exit(CANNOT)

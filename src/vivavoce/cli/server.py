@@ -41,23 +41,23 @@ def run(main: Main, interrupted: str = "") -> None:
         code = asyncio.run(main())
         _flush(sys.stdout)
     except KeyboardInterrupt:
-        _last_words(interrupted)
+        last_words(interrupted)
         raise typer.Exit(INTERRUPTED) from None
     except (CannotStart, ApiError, Unreachable) as failure:
-        _last_words(f"Cannot do this: {failure}")
+        last_words(f"Cannot do this: {failure}")
         raise typer.Exit(CANNOT) from failure
     except (BrokenPipeError, SystemExit) as failure:  # whoever reads went away; the second is how rich says it
-        _last_words("")
+        last_words("")
         raise typer.Exit(CANNOT) from failure
     except OSError as failure:
-        _last_words(f"Cannot do this: {failure.strerror or type(failure).__name__}")
+        last_words(f"Cannot do this: {failure.strerror or type(failure).__name__}")
         raise typer.Exit(CANNOT) from failure
     finally:
         signal.signal(signal.SIGTERM, before)
     raise typer.Exit(code)
 
 
-def _last_words(text: str) -> None:
+def last_words(text: str) -> None:
     """Say this, as far as anything can still be said."""
     with contextlib.suppress(OSError):
         if text:

@@ -85,9 +85,14 @@ def parse(path: Path, text: str, faults: list[Fault]) -> list[Tree]:
     if path.suffix == ".json":
         try:
             json.loads(text)
-        except (json.JSONDecodeError, RecursionError) as failure:
-            place = Place(path, *((failure.lineno, failure.colno) if isinstance(failure, json.JSONDecodeError) else ()))
-            faults.append(Fault(place, f"this is no JSON: {getattr(failure, 'msg', 'it is nested too deeply')}"))
+        except json.JSONDecodeError as failure:
+            faults.append(Fault(Place(path, failure.lineno, failure.colno), f"this is no JSON: {failure.msg}"))
+            return []
+        except (ValueError, RecursionError) as failure:
+            # Python reads no integer of more than 4,300 digits.
+            deep = isinstance(failure, RecursionError)
+            why = "it is nested too deeply" if deep else "a number in it has too many digits"
+            faults.append(Fault(Place(path), f"this cannot be read: {why}"))
             return []
         # Where YAML is stricter: tabs stand between values only, and the others in texts.
         text = _ODD.sub(lambda found: f"\\u{ord(found[0]):04x}", text.replace("\t", " "))
