@@ -163,7 +163,9 @@ async def test_who_has_logged_out_is_shown_nothing_more(ctx: Context, person: Pe
         await looker.until("Nothing was said yet")
         many = len(looker.parts)
         assert (await person.post("/ui/logout")).there == "/login"
-        await ctx.database.write(lambda tx: set_row(tx, run.id, reason="a secret", updated_at=NOW + 1))
+        await ctx.database.write(
+            lambda tx: set_row(tx, run.id, **{**passed(), "reason": "a secret", "updated_at": NOW + 1, "dispatch": 2})
+        )
         ctx.watcher.wake()
         await looker.end()
     assert len(looker.parts) == many
