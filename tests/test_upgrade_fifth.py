@@ -59,6 +59,7 @@ def expected() -> list[tuple[str, str, str]]:
     found: list[tuple[str, str, str]] = []
     for row in ROWS["conversations"]:
         found.append((row["id"], "nameless" if row["name"] is None else "name", row["name"] or ""))
+        found.append((row["id"], "id", row["id"]))
         found += [(row["id"], f".{key}", value[:255]) for key, value in row["metadata"].items()]
     return sorted(found)
 
@@ -144,6 +145,7 @@ async def test_what_others_write_meanwhile_is_noted(
         assert sorted(one[1:] for one in found if one[0] in mine) == [
             (".customer", "10"),
             (".customer", "9"),
+            *sorted(("id", id_) for id_ in mine),
             ("name", "new"),
             ("nameless", ""),
         ]

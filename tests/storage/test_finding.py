@@ -82,7 +82,9 @@ def expected(wanted: Filter, kept: list[Conversation]) -> list[Conversation]:
 
 NASTY = "ab%_\\*?[]^-'\"AÉé😀 .$\n"
 words = st.text(st.sampled_from(NASTY), max_size=4)
-keys = st.sampled_from(["a", "A", "b.c", 'q"u', "b\\s", "[0]", "$.a", "é", "", "'", "0", "a b"])
+keys = st.sampled_from(
+    ["a", "A", "b.c", 'q"u', "b\\s", "[0]", "$.a", "é", "", "'", "0", "a b", "created_at", "name", "id"]
+)
 times = st.integers(NOW, NOW + 3)
 texts = st.builds(Field, st.sampled_from(sorted(COLUMNS - TIMES))) | st.builds(Field, keys, st.just(True))
 moments = st.builds(Field, st.sampled_from(sorted(TIMES)))
@@ -213,7 +215,7 @@ async def test_what_is_noted_follows_what_changes(database: Database, monkeypatc
     assert await found("new") == []
     kept = await database.read(lambda tx: tx.execute(select(note_rows.c.conversation_id)).scalars().all())
     assert rare.id not in kept
-    assert len(kept) == 2 * 8  # that they have no name is noted too
+    assert len(kept) == 3 * 8  # with their ids, and that they have no name
 
 
 # one value that is not noted to its end, and two that are noted alike
@@ -268,3 +270,16 @@ async def test_what_many_are_that_are_not_near_is_found(database: Database, cond
     for orders in ((), (Order(Field("created_at")),)):
         wanted = Filter((condition,), orders)
         assert await found_in(database, wanted, kept, 3) == expected(wanted, kept)[:3]
+
+
+@pytest.mark.usefixtures("nearest")
+async def test_metadata_may_have_the_names_of_columns(database: Database) -> None:
+    fields = [Field(name, metadata=True) for name in ("created_at", "last_message_at", "id", "name")]
+    kept = [
+        a_conversation(name="a", created_at=NOW - place, metadata={field.name: f"{place}" for field in fields})
+        for place in range(5)
+    ]
+    for field in fields:
+        for order in (Order(field), Order(field, descending=True)):
+            wanted = Filter((Comparison(Field("name"), Op.EQ, "a"),), (order,))
+            assert await found_in(database, wanted, kept, 2) == expected(wanted, kept)[:2]

@@ -37,11 +37,7 @@ def timely(wanted: Filter) -> Filter:
 
 def is_indexed(order: Sequence[Order]) -> bool:
     """Whether an index of conversations has them in this order, as far as it matters."""
-    return not order or _is_time(order[0].field) or _is_id(order[0].field)
-
-
-def _is_id(field: Field) -> bool:
-    return field.name == "id" and not field.metadata
+    return not order or _is_time(order[0].field)
 
 
 def _is_time(field: Field) -> bool:
@@ -58,9 +54,6 @@ def orders(wanted: Filter, *, sqlite: bool, of: FromClause = conversations) -> l
 
 
 def _order(order: Order, of: FromClause, *, sqlite: bool) -> list[ColumnElement[Any]]:
-    if _is_id(order.field):
-        # All of one form, so that every language has them in the same order.
-        return [of.c.id.desc() if order.descending else of.c.id.asc()]
     if _is_time(order.field):
         # Never missing, and said so: an index would not be taken for this order otherwise.
         ranks = [of.c[order.field.name]]

@@ -1,4 +1,4 @@
-"""What is noted of conversations to find them by: a row for each name and each entry of metadata, and when they began.
+"""What is noted of conversations to find them by: a row for each id, name and entry of metadata, and when they began.
 
 The database writes them itself. Of a value they hold the first ``LONGEST`` characters, and nothing of an entry whose
 key is longer, so they say which conversations may match; whether they do, the conversations say.
@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 
-from vivavoce.core.filter import AnyOf, Comparison, Field, Filter, Op, Order
+from vivavoce.core.filter import TIMES, AnyOf, Comparison, Field, Filter, Op, Order
 from vivavoce.storage.database import Tx
 from vivavoce.storage.finding import conditions, spelled
 from vivavoce.storage.tables import conversations, notes
@@ -32,7 +32,7 @@ def name_of(field: Field) -> str | None:
     """Under which name a field is noted; None where it is not."""
     if field.metadata:
         return f".{field.name}" if len(field.name) <= LONGEST else None
-    return "name" if field.name == "name" else None
+    return None if field.name in TIMES else field.name
 
 
 def is_pattern(one: Comparison) -> bool:
@@ -48,7 +48,7 @@ def candidates(org: str, one: Comparison | AnyOf, timed: Filter, *, sqlite: bool
         return None if None in found else [query for some in found if some is not None for query in some]
     name = name_of(one.field)
     if name is None:
-        if one.field.metadata or (one.field.name == "id" and one.op not in (Op.EQ, Op.IN)):
+        if one.field.metadata:
             return None
         mine = [conversations.c.org == org, *conditions(Filter((one, *timed.conditions)), sqlite=sqlite)]
         named: Select[Any, Any] = select(conversations.c.id.label("conversation_id"), conversations.c.created_at)
@@ -56,7 +56,7 @@ def candidates(org: str, one: Comparison | AnyOf, timed: Filter, *, sqlite: bool
     if one.op is Op.IS:
         if one.field.metadata:
             return None
-        name = "nameless"
+        name = f"{name}less"
     mine = [notes.c.org == org, notes.c.name == name, *conditions(timed, sqlite=sqlite, of=notes)]
     query: Select[Any, Any] = select(notes.c.conversation_id, notes.c.created_at).where(*mine)
     return [query.where(part) for part in _parts(one, sqlite=sqlite)]

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import ARRAY, ColumnElement, Row, Select, String, any_, func, literal, select, union_all
 
 from vivavoce.core.conversation import Conversation
-from vivavoce.core.filter import AnyOf, Comparison, Filter, Op
+from vivavoce.core.filter import AnyOf, Comparison, Field, Filter, Op
 from vivavoce.storage.conversations import of_row
 from vivavoce.storage.database import Tx
 from vivavoce.storage.finding import conditions, is_indexed, orders, timely
@@ -78,7 +78,7 @@ def _as_values(tx: Tx, org: str, one: Comparison | AnyOf) -> Comparison | AnyOf:
 
 
 def _is_by_beginning(wanted: Filter) -> bool:
-    return not wanted.orders or (len(wanted.orders) == 1 and wanted.orders[0].field.name == "created_at")
+    return not wanted.orders or (len(wanted.orders) == 1 and wanted.orders[0].field == Field("created_at"))
 
 
 def _in_time(org: str, wanted: Filter, *, sqlite: bool) -> Select[Any, Any]:

@@ -223,7 +223,6 @@ conversations = Table(
     Column("active_hour", BigInteger, Computed("last_message_at / 3600000")),
     Index(None, "org", "created_at", "id"),
     Index(None, "org", "active_hour"),
-    Index(None, "org", "id"),
     Index("ix_conversations_listed", "org", "id", **only("assistant_id IS NOT NULL")),
     Index("ix_conversations_listed_with", "org", "assistant_id", "id", **only("assistant_id IS NOT NULL")),
 )
@@ -231,7 +230,7 @@ conversations = Table(
 notes = Table(
     "notes",
     metadata,
-    # What conversations are found by: a row for each name and each entry of metadata, which triggers of the database
+    # What conversations are found by: a row for each id, name and entry of metadata, which triggers of the database
     # write (migration 0006). ``storage/notes.py`` says how it is read.
     Column("org", String(64), primary_key=True),
     Column("name", Text, primary_key=True),

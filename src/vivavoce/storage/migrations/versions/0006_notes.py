@@ -1,4 +1,4 @@
-"""What conversations are found by: a row for each name and each entry of metadata, on both databases.
+"""What conversations are found by: a row for each id, name and entry of metadata, on both databases.
 
 A database writes them itself, so that releases before this one, which go on while a newer one starts, do as well.
 """
@@ -20,6 +20,7 @@ SELECT one.org, '.' || key, substr(CAST(value AS TEXT), 1, 255), one.created_at,
     FROM conversations AS one, json_each(one.metadata) WHERE length(key) <= 255 AND value IS NOT NULL
 UNION ALL SELECT one.org, CASE WHEN one.name IS NULL THEN 'nameless' ELSE 'name' END,
     substr(coalesce(one.name, ''), 1, 255), one.created_at, one.id FROM conversations AS one
+UNION ALL SELECT one.org, 'id', one.id, one.created_at, one.id FROM conversations AS one
 """
 LITE_FILL = "INSERT INTO notes SELECT * FROM (?) ORDER BY 1, 2, 3, 4, 5".replace("?", LITE_FACTS)
 
@@ -44,11 +45,14 @@ LITE_TRIGGERS = {
 }
 
 FACTS = """
-CREATE FUNCTION noted(title text, entries jsonb) RETURNS TABLE (name text, value text) LANGUAGE sql IMMUTABLE AS $$
+CREATE FUNCTION noted(id text, title text, entries jsonb) RETURNS TABLE (name text, value text)
+LANGUAGE sql IMMUTABLE AS $$
     SELECT '.' || key, left(value, 255) FROM jsonb_each_text(entries)
         WHERE char_length(key) <= 255 AND value IS NOT NULL
     UNION ALL
     SELECT CASE WHEN title IS NULL THEN 'nameless' ELSE 'name' END, left(coalesce(title, ''), 255)
+    UNION ALL
+    SELECT 'id', id
 $$
 """
 # Where it finds the tables is written down with it: who restores a dump has another search path.
@@ -58,14 +62,14 @@ DECLARE fact record;
 BEGIN
     IF TG_OP <> 'INSERT' THEN
         -- One after the other, each by the key.
-        FOR fact IN SELECT * FROM noted(OLD.name, OLD.metadata) LOOP
+        FOR fact IN SELECT * FROM noted(OLD.id, OLD.name, OLD.metadata) LOOP
             DELETE FROM notes AS n WHERE n.org = OLD.org AND n.name = fact.name AND n.value = fact.value
                 AND n.created_at = OLD.created_at AND n.conversation_id = OLD.id;
         END LOOP;
     END IF;
     IF TG_OP <> 'DELETE' THEN
         INSERT INTO notes SELECT NEW.org, f.name, f.value, NEW.created_at, NEW.id
-            FROM noted(NEW.name, NEW.metadata) AS f ON CONFLICT DO NOTHING;
+            FROM noted(NEW.id, NEW.name, NEW.metadata) AS f ON CONFLICT DO NOTHING;
     END IF;
     RETURN NULL;
 END $$
@@ -82,7 +86,7 @@ TRIGGERS = {
 }
 FILL = (
     "INSERT INTO notes SELECT c.org, f.name, f.value, c.created_at, c.id"
-    " FROM conversations AS c, noted(c.name, c.metadata) AS f"
+    " FROM conversations AS c, noted(c.id, c.name, c.metadata) AS f"
 )
 
 
@@ -111,7 +115,6 @@ def upgrade() -> None:
         _fill_beside_others()
     op.drop_index("ix_conversations_metadata", "conversations")
     op.drop_index(op.f("ix_conversations_org_name_created_at_id"), "conversations")
-    op.create_index(op.f("ix_conversations_org_id"), "conversations", ["org", "id"])
 
 
 def _fill_beside_others() -> None:
@@ -150,8 +153,7 @@ def downgrade() -> None:
         op.execute(f"DROP TRIGGER {name}" + ("" if lite_one else " ON conversations"))
     if not lite_one:
         op.execute("DROP FUNCTION note_conversation()")
-        op.execute("DROP FUNCTION noted(text, jsonb)")
-    op.drop_index(op.f("ix_conversations_org_id"), "conversations")
+        op.execute("DROP FUNCTION noted(text, text, jsonb)")
     op.drop_table("notes")
     op.create_table(
         "notes",
