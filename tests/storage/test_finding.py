@@ -2,8 +2,11 @@
 
 import functools
 import re
+import runpy
+import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +17,7 @@ from tests.support.store import NOW, ORG, a_conversation
 
 from vivavoce.core.conversation import Conversation
 from vivavoce.core.filter import COLUMNS, TIMES, AnyOf, Comparison, Field, Filter, Op, Order
-from vivavoce.storage import conversations, notes, search
+from vivavoce.storage import conversations, migrations, notes, search
 from vivavoce.storage.database import Database, Tx
 from vivavoce.storage.tables import notes as note_rows
 
@@ -158,7 +161,7 @@ def nearest(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     """Whether a few conversations are many, and a few different values: what is rare is found in another way."""
     if request.param == "near":
         return
-    for name in ("NEAREST", "FARTHER", "FEW"):
+    for name in ("NEAREST", "FARTHER", "FEW", "MANY"):
         monkeypatch.setattr(search, name, 1)
     if request.param == "far and many":
         monkeypatch.setattr(notes, "VALUES", 1)
@@ -283,3 +286,61 @@ async def test_metadata_may_have_the_names_of_columns(database: Database) -> Non
         for order in (Order(field), Order(field, descending=True)):
             wanted = Filter((Comparison(Field("name"), Op.EQ, "a"),), (order,))
             assert await found_in(database, wanted, kept, 2) == expected(wanted, kept)[:2]
+
+
+OLD_ONES = [a_conversation(name="zeta", created_at=NOW - 9, metadata={"k": "a\\b"}) for _ in range(4)]
+NEW_ONES = [a_conversation(name="alpha", created_at=NOW + place, metadata={"k": "x"}) for place in range(4)]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Comparison(Field("name"), Op.GT, "m"),
+        Comparison(Field("name"), Op.NEQ, "alpha"),
+        Comparison(Field("name"), Op.IN, ("zeta", "q")),
+        Comparison(Field("k", metadata=True), Op.LT, "b"),
+        Comparison(Field("k", metadata=True), Op.EQ, "a\\b"),
+        Comparison(Field("created_at"), Op.LT, NOW),
+    ],
+)
+@pytest.mark.parametrize("patterns", [1, search.PATTERNS + 1])
+@pytest.mark.usefixtures("nearest")
+async def test_an_alternative_may_be_a_pattern_and_another_none(
+    database: Database, other: Comparison, patterns: int
+) -> None:
+    wanted = Filter((AnyOf((*[Comparison(Field("name"), Op.ILIKE, "%nobody%")] * patterns, other)),))
+    kept = [*OLD_ONES, *NEW_ONES]
+    assert await found_in(database, wanted, kept, 2) == expected(wanted, kept)[:2]
+
+
+@pytest.mark.usefixtures("nearest")
+async def test_a_pattern_may_stand_for_any_number_of_values(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notes, "VALUES", 3_000)
+    monkeypatch.setattr(search, "MANY", 1)
+    kept = [a_conversation(name=f"v{place}") for place in range(2_000)]
+    options = tuple(Comparison(Field("name"), Op.ILIKE, f"%v{'_' * more}%") for more in range(search.PATTERNS))
+    wanted = Filter((AnyOf((*options, Comparison(Field("name"), Op.EQ, "none"))),), (Order(Field("created_at")),))
+    assert len(await found_in(database, wanted, kept, 2)) == 2
+
+
+def test_what_is_noted_is_forgotten_by_the_key(sqlite_template: Path) -> None:
+    """Triggers do it for every conversation that is deleted or changed; looking through all notes takes a second."""
+    file = next(Path(migrations.__file__).parent.glob("versions/0006_*.py"))
+    forget = runpy.run_path(str(file))["LITE_FORGET"]
+    for name, value in {
+        "metadata": """'{"a": "b"}'""",
+        "created_at": "1",
+        "name": "'n'",
+        "org": "'o'",
+        "id": "'i'",
+    }.items():
+        forget = forget.replace(f"OLD.{name}", value)
+    forget = forget.replace("OLD.conversation_id", "'i'")
+    with sqlite3.connect(sqlite_template) as connection:
+        plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {forget}")]
+    connection.close()
+    [reads] = [step for step in plan if "notes" in step]
+    assert reads.startswith("SEARCH notes USING PRIMARY KEY")
+    assert reads.count("=?") == 5

@@ -1,11 +1,26 @@
 """Filters of the core as SQL conditions on conversations."""
 
+import json
 import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, String, Text, and_, column, func, or_, select, type_coerce
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    FromClause,
+    String,
+    Text,
+    and_,
+    any_,
+    column,
+    func,
+    literal,
+    or_,
+    select,
+    type_coerce,
+)
 
 from vivavoce.core.filter import TIMES, AnyOf, Comparison, Field, Filter, Op, Order
 from vivavoce.storage.tables import conversations
@@ -111,6 +126,13 @@ def _matches(one: Comparison, of: FromClause, *, sqlite: bool) -> ColumnElement[
             return found.is_(None)
         case Op.LIKE | Op.ILIKE:
             return spelled(one, found, sqlite=sqlite)
+
+
+def one_of(value: ColumnElement[str], many: Sequence[str], *, sqlite: bool) -> ColumnElement[bool]:
+    """Whether a text is one of these: one parameter, however many they are."""
+    if sqlite:
+        return value.in_(select(func.json_each(json.dumps(many)).table_valued("value").c.value))
+    return value == any_(literal(many, ARRAY(String)))
 
 
 def spelled(one: Comparison, value: ColumnElement[Any], *, sqlite: bool) -> ColumnElement[bool]:

@@ -1,7 +1,7 @@
 """What is noted of conversations to find them by: a row for each id, name and entry of metadata, and when they began.
 
 The database writes them itself. Of a value they hold the first ``LONGEST`` characters, and nothing of an entry whose
-key is longer, so they say which conversations may match; whether they do, the conversations say.
+key is longer or begins with ``_OWN``. So they say which conversations may match; whether they do, those say themselves.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 
 from vivavoce.core.filter import TIMES, AnyOf, Comparison, Field, Filter, Op, Order
 from vivavoce.storage.database import Tx
-from vivavoce.storage.finding import conditions, spelled
+from vivavoce.storage.finding import conditions, one_of, spelled
 from vivavoce.storage.tables import conversations, notes
 
 LONGEST = 255
@@ -25,14 +25,17 @@ VALUES = 3_000
 GROUP = 5_000
 """How many conversations with the same value are put into an order that no index has."""
 
+_OWN = "\x01"
+"""What the names begin with under which columns are noted, so that no key of metadata is one of them."""
+
 _LAST = chr(0x10FFFF)
 
 
 def name_of(field: Field) -> str | None:
     """Under which name a field is noted; None where it is not."""
     if field.metadata:
-        return f".{field.name}" if len(field.name) <= LONGEST else None
-    return None if field.name in TIMES else field.name
+        return field.name if len(field.name) <= LONGEST and not field.name.startswith(_OWN) else None
+    return None if field.name in TIMES else _OWN + field.name
 
 
 def is_pattern(one: Comparison) -> bool:
@@ -73,7 +76,7 @@ def _parts(one: Comparison, *, sqlite: bool) -> Sequence[ColumnElement[bool]]:
             return [value < text, value > text, *([value == text] if len(text) == LONGEST else [])]
         case Op.IN:
             many = given if isinstance(given, tuple) else (given,)
-            return [value.in_(sorted({str(each)[:LONGEST] for each in many}))]
+            return [one_of(value, sorted({str(each)[:LONGEST] for each in many}), sqlite=sqlite)]
         case Op.GT | Op.GTE:
             return [value >= text]
         case Op.LT | Op.LTE:
@@ -116,7 +119,7 @@ def _behind(start: str) -> str:
 
 
 def values_like(tx: Tx, org: str, one: Comparison) -> Comparison | None:
-    """The pattern as the values that there are and that are like it; None where there are too many to look at each.
+    """A pattern as the values that there are and that are like it; None where there are too many to look at each.
 
     Each value is looked up behind the one before, however many conversations have it.
     """

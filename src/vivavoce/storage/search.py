@@ -5,17 +5,16 @@ are soon met among those that come first. What is left, a filter that matches ma
 through from the first to the last.
 """
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ARRAY, ColumnElement, Row, Select, String, any_, func, literal, select, union_all
+from sqlalchemy import ColumnElement, Row, Select, select, union_all
 
 from vivavoce.core.conversation import Conversation
 from vivavoce.core.filter import AnyOf, Comparison, Field, Filter, Op
 from vivavoce.storage.conversations import of_row
 from vivavoce.storage.database import Tx
-from vivavoce.storage.finding import conditions, is_indexed, orders, timely
+from vivavoce.storage.finding import conditions, is_indexed, one_of, orders, timely
 from vivavoce.storage.notes import by_beginning, candidates, first_by, is_pattern, values_like
 from vivavoce.storage.tables import conversations
 
@@ -27,6 +26,12 @@ FARTHER = 5
 
 FEW = 500
 """How many conversations are looked up one after the other because what they have in common is rare."""
+
+MANY = 5_000
+"""How many are looked up rather than that all are looked through."""
+
+PATTERNS = 5
+"""How many alternatives of a condition may be patterns that are looked up."""
 
 
 def get_filtered(tx: Tx, org: str, wanted: Filter, most: int) -> tuple[Conversation, ...]:
@@ -53,12 +58,15 @@ def _found(tx: Tx, org: str, wanted: Filter, most: int) -> Sequence[Row[Any]]:
     if (found := _nearest(tx, org, wanted, most)) is not None:
         return found
     for one in filter(_is_like, others):
-        query = candidates(org, _as_values(tx, org, one), timed, sqlite=sqlite)
+        query = candidates(org, spelt, timed, sqlite=sqlite) if (spelt := _as_values(tx, org, one)) else None
         queries.append(query)
         if query and (few := _few(tx, query, max(FEW, most))) is not None:
             return _among(tx, org, wanted, few, most)
     if alone and queries[0] and (found := _first(tx, org, wanted, queries[0], most)) is not None:
         return found
+    for query in filter(None, queries):
+        if (few := _few(tx, query, MANY)) is not None:
+            return _among(tx, org, wanted, few, most)
     return _walk(tx, org, wanted, most)
 
 
@@ -71,10 +79,14 @@ def _is_like(one: Comparison | AnyOf) -> bool:
     return any(map(is_pattern, one.options if isinstance(one, AnyOf) else (one,)))
 
 
-def _as_values(tx: Tx, org: str, one: Comparison | AnyOf) -> Comparison | AnyOf:
-    if isinstance(one, AnyOf):
-        return AnyOf(tuple(values_like(tx, org, option) or option for option in one.options))
-    return values_like(tx, org, one) or one
+def _as_values(tx: Tx, org: str, one: Comparison | AnyOf) -> Comparison | AnyOf | None:
+    """The same without patterns, as far as there are few values that are like them; None for so many patterns that it
+    takes less to walk."""
+    if isinstance(one, Comparison):
+        return values_like(tx, org, one) or one
+    if sum(map(is_pattern, one.options)) > PATTERNS:
+        return None
+    return AnyOf(tuple((is_pattern(each) and values_like(tx, org, each)) or each for each in one.options))
 
 
 def _is_by_beginning(wanted: Filter) -> bool:
@@ -102,13 +114,8 @@ def _among(tx: Tx, org: str, wanted: Filter, ids: Sequence[str], most: int) -> S
     if not ids:
         return ()
     sqlite = tx.dialect.name == "sqlite"
-    # One parameter, however many there are.
-    if sqlite:
-        these = conversations.c.id.in_(select(func.json_each(json.dumps(ids)).table_valued("value").c.value))
-    else:
-        these = conversations.c.id == any_(literal(ids, ARRAY(String)))
     # Not by the indexes of organisations, which a planner could take for the order and walk through to their end.
-    mine = (these, conversations.c.org.concat("") == org)
+    mine = (one_of(conversations.c.id, ids, sqlite=sqlite), conversations.c.org.concat("") == org)
     query = select(conversations).where(*mine, *conditions(wanted, sqlite=sqlite))
     return tx.execute(query.order_by(*orders(wanted, sqlite=sqlite)).limit(most)).all()
 

@@ -13,28 +13,35 @@ depends_on = None
 
 KEY = ["org", "name", "value", "created_at", "conversation_id"]
 
-# A row has to fit into a page of an index: of what is longer, 255 characters are noted.
+# A row has to fit into a page of an index: of what is longer, 255 characters are noted. Entries of metadata are noted
+# under their keys, as the revision before has it; what else is noted, under names that begin with a character (1) with
+# which no key begins that is noted.
 
 LITE_FACTS = """
-SELECT one.org, '.' || key, substr(CAST(value AS TEXT), 1, 255), one.created_at, one.id
-    FROM conversations AS one, json_each(one.metadata) WHERE length(key) <= 255 AND value IS NOT NULL
-UNION ALL SELECT one.org, CASE WHEN one.name IS NULL THEN 'nameless' ELSE 'name' END,
-    substr(coalesce(one.name, ''), 1, 255), one.created_at, one.id FROM conversations AS one
-UNION ALL SELECT one.org, 'id', one.id, one.created_at, one.id FROM conversations AS one
+SELECT key AS name, substr(CAST(value AS TEXT), 1, 255) AS value FROM json_each(one.metadata)
+    WHERE length(key) <= 255 AND value IS NOT NULL AND substr(key, 1, 1) <> char(1)
+UNION ALL SELECT char(1) || CASE WHEN one.name IS NULL THEN 'nameless' ELSE 'name' END,
+    substr(coalesce(one.name, ''), 1, 255)
+UNION ALL SELECT char(1) || 'id', one.id
 """
-LITE_FILL = "INSERT INTO notes SELECT * FROM (?) ORDER BY 1, 2, 3, 4, 5".replace("?", LITE_FACTS)
-
-
-def lite_facts(row: str) -> str:
-    """Of the one row that a trigger is about."""
-    alone = LITE_FACTS.replace("conversations AS one, ", "").replace("FROM conversations AS one", "")
-    return alone.replace("one.", f"{row}.")
-
-
-LITE_NOTE = "INSERT OR IGNORE INTO notes ?;".replace("?", lite_facts("NEW"))
-LITE_FORGET = "DELETE FROM notes WHERE (org, name, value, created_at, conversation_id) IN (?);".replace(
-    "?", lite_facts("OLD")
-)
+LITE_FILL = """
+INSERT INTO notes
+SELECT one.org, key, substr(CAST(value AS TEXT), 1, 255), one.created_at, one.id
+    FROM conversations AS one, json_each(one.metadata)
+    WHERE length(key) <= 255 AND value IS NOT NULL AND substr(key, 1, 1) <> char(1)
+UNION ALL SELECT org, char(1) || CASE WHEN name IS NULL THEN 'nameless' ELSE 'name' END,
+    substr(coalesce(name, ''), 1, 255), created_at, id FROM conversations
+UNION ALL SELECT org, char(1) || 'id', id, created_at, id FROM conversations
+ORDER BY 1, 2, 3, 4, 5
+"""
+LITE_NOTE = """
+INSERT OR IGNORE INTO notes SELECT NEW.org, name, value, NEW.created_at, NEW.id FROM (?);
+""".replace("?", LITE_FACTS.replace("one.", "NEW."))
+# Each by the whole key: of a row of values that are compared with a compound query, SQLite would use no index.
+LITE_FORGET = """
+DELETE FROM notes WHERE org = OLD.org AND (name, value) IN (SELECT * FROM (?))
+    AND created_at = OLD.created_at AND conversation_id = OLD.id;
+""".replace("?", LITE_FACTS.replace("one.", "OLD."))
 LITE_CHANGED = (
     "UPDATE OF metadata, name ON conversations WHEN OLD.metadata IS NOT NEW.metadata OR OLD.name IS NOT NEW.name"
 )
@@ -47,12 +54,12 @@ LITE_TRIGGERS = {
 FACTS = """
 CREATE FUNCTION noted(id text, title text, entries jsonb) RETURNS TABLE (name text, value text)
 LANGUAGE sql IMMUTABLE AS $$
-    SELECT '.' || key, left(value, 255) FROM jsonb_each_text(entries)
-        WHERE char_length(key) <= 255 AND value IS NOT NULL
+    SELECT key, left(value, 255) FROM jsonb_each_text(entries)
+        WHERE char_length(key) <= 255 AND value IS NOT NULL AND left(key, 1) <> chr(1)
     UNION ALL
-    SELECT CASE WHEN title IS NULL THEN 'nameless' ELSE 'name' END, left(coalesce(title, ''), 255)
+    SELECT chr(1) || CASE WHEN title IS NULL THEN 'nameless' ELSE 'name' END, left(coalesce(title, ''), 255)
     UNION ALL
-    SELECT 'id', id
+    SELECT chr(1) || 'id', id
 $$
 """
 # Where it finds the tables is written down with it: who restores a dump has another search path.
@@ -126,13 +133,15 @@ def _fill_beside_others() -> None:
     op.execute(FILL)
     op.create_primary_key("pk_notes", "notes", KEY)
     op.execute("ANALYZE notes")
+    # From here on others wait, readers too. Indexes will be dropped: who waited for the triggers alone, and held what
+    # that needs, would wait for ever.
+    op.execute("LOCK TABLE conversations IN ACCESS EXCLUSIVE MODE")
     for name, what in TRIGGERS.items():
-        # The first waits for all who write, and all who want to write wait for it.
         op.execute(f"CREATE TRIGGER {name} {what}")
     # Whatever was written since, it was by a transaction that is no older than the oldest of then.
     since = f" age(c.xmin) <= age(CAST('{first}' AS xid))"
-    forget = "DELETE FROM notes AS n USING conversations AS c WHERE n.org = c.org AND n.conversation_id = c.id AND"
-    op.execute(forget + since)
+    kept = "SELECT 1 FROM conversations AS c WHERE c.id = n.conversation_id AND NOT ?".replace("?", since)
+    op.execute("DELETE FROM notes AS n WHERE NOT EXISTS (?)".replace("?", kept))
     op.execute(FILL + " WHERE" + since + " ON CONFLICT DO NOTHING")
 
 
