@@ -17,7 +17,6 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from urllib.parse import quote
@@ -30,6 +29,7 @@ from bench.filling import BIG, NOW, Made, count, fill
 from vivavoce.cli.process import settle_memory
 from vivavoce.core.filter import AnyOf, Comparison, Field, Filter, Op, Order
 from vivavoce.core.status import Status
+from vivavoce.core.times import iso
 from vivavoce.house import database, house
 from vivavoce.services import (
     assistants,
@@ -265,7 +265,6 @@ def _talk_lists(ctx: Context, made: Made) -> Sequence[Look]:
     customer = Field("customer", metadata=True)
     channel = "conversation_channel"
     week = NOW - 7 * 86_400_000
-    week_ago = datetime.fromtimestamp(week / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     asked: list[tuple[str, Filter, str]] = [
         ("newest", Filter(), ""),
         ("oldest", Filter((), (Order(created, descending=False),)), "&order=created_at.asc"),
@@ -303,7 +302,7 @@ def _talk_lists(ctx: Context, made: Made) -> Sequence[Look]:
         (
             "order of names since a week",
             Filter((Comparison(created, Op.GTE, week),), (Order(named),)),
-            f"&order=name.asc&created_at=gte.{week_ago}",
+            f"&order=name.asc&created_at=gte.{iso(week)}",
         ),
         (
             "order of names, by assistant",

@@ -5,12 +5,14 @@
 
 import asyncio
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 from alembic import command
 from sqlalchemy import MetaData, insert
+from starlette.types import ASGIApp
 
 from tests.support.asgi import get
 from tests.support.store import PATIENCE_S, empty_url
@@ -53,12 +55,17 @@ def as_it_was(tx: Tx) -> None:
 
 @pytest.fixture
 async def settings(empty_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    for name in Settings.model_fields:
-        monkeypatch.delenv(f"VIVA_{name.upper()}", raising=False)
     database = connect(empty_url)
     await database.write(as_it_was)
     database.close()
-    return Settings(data_dir=tmp_path, database_url=empty_url, secret_key="k", api_key=KEY)  # type: ignore[arg-type]
+    return settings_of(empty_url, tmp_path, monkeypatch)
+
+
+def settings_of(url: str, directory: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Those of a server of today on the database of a release."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"VIVA_{name.upper()}", raising=False)
+    return Settings(data_dir=directory, database_url=url, secret_key="k", api_key=KEY)  # type: ignore[arg-type]
 
 
 def still(now: Any, before: Any) -> Any:
@@ -72,18 +79,24 @@ def still(now: Any, before: Any) -> Any:
     return now
 
 
+async def answers_as_before(app: ASGIApp, told: Iterable[tuple[str, Any]]) -> None:
+    """What was answered then, by path."""
+    for path, before in told:
+        answer = await get(app, path, KEY)
+        assert answer.status == 200, path
+        assert still(answer.json, before) == before, path
+
+
 async def test_everything_is_answered_as_before(settings: Settings) -> None:
     async with house(settings) as opened:
         app = application(settings, opened)
-        for path, before in (
-            (f"assistants/{CLERK}", ANSWERS["clerk"]),
-            (f"assistants/{ECHO}", ANSWERS["echo"]),
-            (f"conversations/{TALK}/messages", ANSWERS["messages"]),
-            (f"assistants/tests/{RUN['scenario_id']}/runs/{RUN['id']}", ANSWERS["run"]),
-        ):
-            answer = await get(app, f"/v2/ai/{path}", KEY)
-            assert answer.status == 200
-            assert still(answer.json, before) == before
+        told = (
+            (f"/v2/ai/assistants/{CLERK}", ANSWERS["clerk"]),
+            (f"/v2/ai/assistants/{ECHO}", ANSWERS["echo"]),
+            (f"/v2/ai/conversations/{TALK}/messages", ANSWERS["messages"]),
+            (f"/v2/ai/assistants/tests/{RUN['scenario_id']}/runs/{RUN['id']}", ANSWERS["run"]),
+        )
+        await answers_as_before(app, told)
         assert (await get(app, "/v2/ai/assistants/tags", KEY)).json == {"tags": ["day", "plain"]}
         over = await conversations.retrieve(opened.context, ORG, RUN["conversation_id"])
         assert over.ended_at == RUN["completed_at"]

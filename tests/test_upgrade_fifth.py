@@ -17,7 +17,7 @@ from sqlalchemy import func, insert, select, text
 from tests.support.asgi import get
 from tests.support.releases import put_back, release
 from tests.support.store import PATIENCE_S, empty_url
-from tests.test_upgrade import KEY, still
+from tests.test_upgrade import KEY, answers_as_before, settings_of, still
 from vivavoce.app import application
 from vivavoce.house import house
 from vivavoce.settings import Settings
@@ -43,10 +43,8 @@ def fifth(empty_url: str) -> Generator[Database]:
 
 @pytest.fixture
 async def settings(fifth: Database, empty_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    for name in Settings.model_fields:
-        monkeypatch.delenv(f"VIVA_{name.upper()}", raising=False)
     await fifth.write(lambda tx: put_back(tx, "0005", ROWS))
-    return Settings(data_dir=tmp_path, database_url=empty_url, secret_key="k", api_key=KEY)  # type: ignore[arg-type]
+    return settings_of(empty_url, tmp_path, monkeypatch)
 
 
 def noted(tx: Tx) -> Sequence[tuple[str, str, str]]:
@@ -68,16 +66,14 @@ async def test_everything_is_answered_as_before(settings: Settings) -> None:
     run = ANSWERS["run"]
     async with house(settings, works=False) as opened:
         app = application(settings, opened)
-        for path, before in (
+        told = (
             (f"/v2/ai/assistants/{ANSWERS['clerk']['id']}", ANSWERS["clerk"]),
             (f"/v2/ai/assistants/tests/{run['test_id']}", ANSWERS["test"]),
             (f"/v2/ai/assistants/tests/{run['test_id']}/runs/{run['run_id']}", run),
             (f"/v2/ai/conversations/{ANSWERS['talk']}/messages", ANSWERS["messages"]),
             (f"/viva/v1/runs/{run['run_id']}", ANSWERS["own_run"]),
-        ):
-            answer = await get(app, path, KEY)
-            assert answer.status == 200, path
-            assert still(answer.json, before) == before, path
+        )
+        await answers_as_before(app, told)
 
 
 async def test_conversations_are_found_as_before(settings: Settings) -> None:

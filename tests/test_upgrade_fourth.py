@@ -14,7 +14,7 @@ from sqlalchemy import select
 from tests.support.asgi import get
 from tests.support.releases import put_back, release
 from tests.support.store import empty_url
-from tests.test_upgrade import KEY, still
+from tests.test_upgrade import KEY, answers_as_before, settings_of
 from vivavoce.app import application
 from vivavoce.house import house
 from vivavoce.services import sessions
@@ -37,19 +37,17 @@ ROWS: Mapping[str, Any] = {
 
 @pytest.fixture
 async def settings(empty_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    for name in Settings.model_fields:
-        monkeypatch.delenv(f"VIVA_{name.upper()}", raising=False)
     database = connect(empty_url)
     await database.write(lambda tx: put_back(tx, "0004", ROWS))
     database.close()
-    return Settings(data_dir=tmp_path, database_url=empty_url, secret_key="k", api_key=KEY)  # type: ignore[arg-type]
+    return settings_of(empty_url, tmp_path, monkeypatch)
 
 
 async def test_everything_is_answered_as_before(settings: Settings) -> None:
     run, batch = ANSWERS["run"], ANSWERS["batch"]
     async with house(settings, works=False) as opened:
         app = application(settings, opened)
-        for path, before in (
+        told = (
             (f"/v2/ai/assistants/{ANSWERS['clerk']['id']}", ANSWERS["clerk"]),
             (f"/v2/ai/assistants/tests/{run['test_id']}", ANSWERS["test"]),
             (f"/v2/ai/assistants/tests/{run['test_id']}/runs/{run['run_id']}", run),
@@ -58,10 +56,8 @@ async def test_everything_is_answered_as_before(settings: Settings) -> None:
             (f"/viva/v1/batches/{batch['id']}", batch),
             (f"/viva/v1/schedules/{ANSWERS['schedule']['id']}", ANSWERS["schedule"]),
             (f"/viva/v1/webhooks/{ANSWERS['webhook']['id']}", ANSWERS["webhook"]),
-        ):
-            answer = await get(app, path, KEY)
-            assert answer.status == 200, path
-            assert still(answer.json, before) == before, path
+        )
+        await answers_as_before(app, told)
         history = (await get(app, "/viva/v1/suites/old/history", KEY)).json["data"]
     # How long its answers took was not kept, which is no reason to say that they took no time.
     assert [(point["batch_id"], point["passed"], point["response_ms"]) for point in history] == [(batch["id"], 2, None)]

@@ -12,7 +12,7 @@ from sqlalchemy import MetaData, insert
 
 from tests.support.asgi import get
 from tests.support.store import empty_url
-from tests.test_upgrade import KEY, still
+from tests.test_upgrade import KEY, answers_as_before, settings_of
 from vivavoce.app import application
 from vivavoce.core.assistant import Form
 from vivavoce.house import house
@@ -39,27 +39,23 @@ def as_it_was(tx: Tx) -> None:
 
 @pytest.fixture
 async def settings(empty_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    for name in Settings.model_fields:
-        monkeypatch.delenv(f"VIVA_{name.upper()}", raising=False)
     database = connect(empty_url)
     await database.write(as_it_was)
     database.close()
-    return Settings(data_dir=tmp_path, database_url=empty_url, secret_key="k", api_key=KEY)  # type: ignore[arg-type]
+    return settings_of(empty_url, tmp_path, monkeypatch)
 
 
 async def test_everything_is_answered_as_before(settings: Settings) -> None:
     async with house(settings) as opened:
         app = application(settings, opened)
-        for path, before in (
-            (f"assistants/{CLERK}", ANSWERS["clerk"]),
-            (f"assistants/{ANSWERS['echo']['id']}", ANSWERS["echo"]),
-            (f"assistants/tests/{RUN['test_id']}", ANSWERS["test"]),
-            (f"assistants/tests/{RUN['test_id']}/runs/{RUN['run_id']}", RUN),
-            (f"conversations/{RUN['conversation_id']}/messages", ANSWERS["messages"]),
-        ):
-            answer = await get(app, f"/v2/ai/{path}", KEY)
-            assert answer.status == 200
-            assert still(answer.json, before) == before
+        told = (
+            (f"/v2/ai/assistants/{CLERK}", ANSWERS["clerk"]),
+            (f"/v2/ai/assistants/{ANSWERS['echo']['id']}", ANSWERS["echo"]),
+            (f"/v2/ai/assistants/tests/{RUN['test_id']}", ANSWERS["test"]),
+            (f"/v2/ai/assistants/tests/{RUN['test_id']}/runs/{RUN['run_id']}", RUN),
+            (f"/v2/ai/conversations/{RUN['conversation_id']}/messages", ANSWERS["messages"]),
+        )
+        await answers_as_before(app, told)
 
 
 async def test_what_is_new_has_its_first_value(settings: Settings) -> None:

@@ -12,10 +12,9 @@ import pytest
 from alembic import command
 from sqlalchemy import select
 
-from tests.support.asgi import get
 from tests.support.releases import put_back, release
 from tests.support.store import PATIENCE_S, empty_url
-from tests.test_upgrade import KEY, still
+from tests.test_upgrade import answers_as_before, settings_of
 from vivavoce.app import application
 from vivavoce.core.status import Status
 from vivavoce.house import house
@@ -48,12 +47,10 @@ UNFINISHED: Mapping[str, Any] = {
 
 @pytest.fixture
 async def settings(empty_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    for name in Settings.model_fields:
-        monkeypatch.delenv(f"VIVA_{name.upper()}", raising=False)
     database = connect(empty_url)
     await database.write(lambda tx: put_back(tx, "0003", UNFINISHED))
     database.close()
-    return Settings(data_dir=tmp_path, database_url=empty_url, secret_key="k", api_key=KEY)  # type: ignore[arg-type]
+    return settings_of(empty_url, tmp_path, monkeypatch)
 
 
 def test_every_table_of_its_time_is_filled() -> None:
@@ -76,7 +73,7 @@ async def test_everything_is_answered_as_before(settings: Settings) -> None:
     }
     async with house(settings, works=False) as opened:
         app = application(settings, opened)
-        for path, before in (
+        told = (
             (f"/v2/ai/assistants/{ANSWERS['clerk']['id']}", ANSWERS["clerk"]),
             (f"/v2/ai/assistants/tests/{RUN['test_id']}", ANSWERS["test"]),
             (f"/v2/ai/assistants/tests/{RUN['test_id']}/runs/{RUN['run_id']}", RUN),
@@ -84,10 +81,8 @@ async def test_everything_is_answered_as_before(settings: Settings) -> None:
             (f"/v2/ai/conversations/{RUN['conversation_id']}/conversations-insights", ANSWERS["findings"]),
             ("/viva/v1/inbox", ANSWERS["inbox"]),
             *((f"/{kind}/{ANSWERS[name][id_]}", ANSWERS[name]) for kind, (name, id_) in kinds.items()),
-        ):
-            answer = await get(app, path, KEY)
-            assert answer.status == 200, path
-            assert still(answer.json, before) == before, path
+        )
+        await answers_as_before(app, told)
 
 
 async def test_what_is_new_has_its_first_value(settings: Settings) -> None:

@@ -26,7 +26,7 @@ from vivavoce.cli import (
     worker,
     workers,
 )
-from vivavoce.cli.server import CANNOT, last_words
+from vivavoce.cli.server import CANNOT, last_words, why
 
 app = typer.Typer(
     name="viva",
@@ -76,5 +76,5 @@ def main() -> None:
     try:
         app()
     except OSError as failure:
-        last_words(f"Cannot do this: {failure.strerror or type(failure).__name__}")
+        last_words(why(failure))
         sys.exit(CANNOT)

@@ -50,11 +50,16 @@ def run(main: Main, interrupted: str = "") -> None:
         last_words("")
         raise typer.Exit(CANNOT) from failure
     except OSError as failure:
-        last_words(f"Cannot do this: {failure.strerror or type(failure).__name__}")
+        last_words(why(failure))
         raise typer.Exit(CANNOT) from failure
     finally:
         signal.signal(signal.SIGTERM, before)
     raise typer.Exit(code)
+
+
+def why(failure: OSError) -> str:
+    """What the system refused, without where: it may be a stream that has no name."""
+    return f"Cannot do this: {failure.strerror or type(failure).__name__}"
 
 
 def last_words(text: str) -> None:

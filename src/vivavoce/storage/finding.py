@@ -33,6 +33,8 @@ _RANKING: Mapping[Op, Callable[[Any, Any], ColumnElement[bool]]] = {
 }
 
 
+BEGAN = Field("created_at")
+
 _HOUR_MS = 3_600_000
 
 
@@ -50,6 +52,11 @@ def timely(wanted: Filter) -> Filter:
     return Filter(tuple(one for one in wanted.conditions if isinstance(one, Comparison) and _is_time(one.field)))
 
 
+def by_beginning(wanted: Filter) -> Filter:
+    """What of a filter is about when conversations began."""
+    return Filter(tuple(one for one in wanted.conditions if isinstance(one, Comparison) and one.field == BEGAN))
+
+
 def is_indexed(order: Sequence[Order]) -> bool:
     """Whether an index of conversations has them in this order, as far as it matters."""
     return not order or _is_time(order[0].field)
@@ -63,7 +70,7 @@ def orders(wanted: Filter, *, sqlite: bool, of: FromClause = conversations) -> l
     """The filter's orders, missing values last, or newest first. What is equal is newest first too, but for the same
     time by the id."""
     chosen = [one for order in wanted.orders for one in _order(order, of, sqlite=sqlite)]
-    if not any(order.field in (Field("created_at"), Field("id")) for order in wanted.orders):
+    if not any(order.field in (BEGAN, Field("id")) for order in wanted.orders):
         chosen.append(of.c.created_at.desc())
     return [*chosen, of.c.id.desc()]
 

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 
 from vivavoce.core.filter import TIMES, AnyOf, Comparison, Field, Filter, Op, Order
 from vivavoce.storage.database import Tx
-from vivavoce.storage.finding import conditions, one_of, spelled
+from vivavoce.storage.finding import BEGAN, conditions, one_of, spelled
 from vivavoce.storage.tables import conversations, notes
 
 LONGEST = 255
@@ -53,9 +53,7 @@ def candidates(org: str, one: Comparison | AnyOf, timed: Filter, *, sqlite: bool
     if name is None:
         if one.field.metadata:
             return None
-        mine = [conversations.c.org == org, *conditions(Filter((one, *timed.conditions)), sqlite=sqlite)]
-        named: Select[Any, Any] = select(conversations.c.id.label("conversation_id"), conversations.c.created_at)
-        return [named.where(*mine)]
+        return [in_time(org, Filter((one, *timed.conditions)), sqlite=sqlite)]
     if one.op is Op.IS:
         if one.field.metadata:
             return None
@@ -63,6 +61,12 @@ def candidates(org: str, one: Comparison | AnyOf, timed: Filter, *, sqlite: bool
     mine = [notes.c.org == org, notes.c.name == name, *conditions(timed, sqlite=sqlite, of=notes)]
     query: Select[Any, Any] = select(notes.c.conversation_id, notes.c.created_at).where(*mine)
     return [query.where(part) for part in _parts(one, sqlite=sqlite)]
+
+
+def in_time(org: str, wanted: Filter, *, sqlite: bool) -> Select[Any, Any]:
+    """A query for the ids and times of all conversations that match what an index of theirs answers."""
+    mine = [conversations.c.org == org, *conditions(wanted, sqlite=sqlite)]
+    return select(conversations.c.id.label("conversation_id"), conversations.c.created_at).where(*mine)
 
 
 def _parts(one: Comparison, *, sqlite: bool) -> Sequence[ColumnElement[bool]]:
@@ -153,9 +157,7 @@ def first_by(tx: Tx, org: str, orders: Sequence[Order], timed: Filter, most: int
     if cut is None:
         # All that have it, and of the others as many as are left: some of them are met again.
         found = tx.execute(select(ids).where(*mine)).scalars().all()
-        rest: Select[Any] = select(conversations.c.id).where(
-            conversations.c.org == org, *conditions(timed, sqlite=sqlite)
-        )
+        rest = in_time(org, timed, sqlite=sqlite).with_only_columns(conversations.c.id)
         began, id_, again = conversations.c.created_at, conversations.c.id, len(found)
     else:
         before = value > cut if orders[0].descending else value < cut
@@ -163,7 +165,7 @@ def first_by(tx: Tx, org: str, orders: Sequence[Order], timed: Filter, most: int
         rest, began, id_, again = select(ids).where(*mine, value == cut), notes.c.created_at, ids, 0
     left = most - len(found)
     # An index has them in this order, and all of the value is noted.
-    ordered = (len(orders) == 1 or (len(orders) == 2 and _is_beginning(orders[1].field))) and len(cut or "") < LONGEST
+    ordered = (len(orders) == 1 or (len(orders) == 2 and orders[1].field == BEGAN)) and len(cut or "") < LONGEST
     if ordered:
         newest = len(orders) == 1 or orders[1].descending
         rest = rest.order_by(began.desc() if newest else began.asc(), id_.desc())
@@ -173,12 +175,3 @@ def first_by(tx: Tx, org: str, orders: Sequence[Order], timed: Filter, most: int
     if ordered:
         return [*found, *others[:left]]
     return [*found, *others] if len(others) <= GROUP else None
-
-
-def _is_beginning(field: Field) -> bool:
-    return field.name == "created_at" and not field.metadata
-
-
-def by_beginning(wanted: Filter) -> Filter:
-    """What of a filter is about when conversations began."""
-    return Filter(tuple(one for one in wanted.conditions if isinstance(one, Comparison) and _is_beginning(one.field)))

@@ -11,11 +11,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, Select, select, union_all
 
 from vivavoce.core.conversation import Conversation
-from vivavoce.core.filter import AnyOf, Comparison, Field, Filter, Op
+from vivavoce.core.filter import AnyOf, Comparison, Filter, Op
 from vivavoce.storage.conversations import of_row
 from vivavoce.storage.database import Tx
-from vivavoce.storage.finding import conditions, is_indexed, one_of, orders, timely
-from vivavoce.storage.notes import by_beginning, candidates, first_by, is_pattern, values_like
+from vivavoce.storage.finding import BEGAN, by_beginning, conditions, is_indexed, one_of, orders, timely
+from vivavoce.storage.notes import candidates, first_by, in_time, is_pattern, values_like
 from vivavoce.storage.tables import conversations
 
 NEAREST = 2_000
@@ -42,12 +42,13 @@ def get_filtered(tx: Tx, org: str, wanted: Filter, most: int) -> tuple[Conversat
 
 def _found(tx: Tx, org: str, wanted: Filter, most: int) -> Sequence[Row[Any]]:
     sqlite, timed = tx.dialect.name == "sqlite", by_beginning(wanted)
-    others = [one for one in wanted.conditions if one not in timely(wanted).conditions]
+    times = timely(wanted)
+    others = [one for one in wanted.conditions if one not in times.conditions]
     if not others and is_indexed(wanted.orders):
         return _walk(tx, org, wanted, most)
     queries = [candidates(org, one, timed, sqlite=sqlite) for one in others if not _is_like(one)]
-    if not is_indexed(wanted.orders) and timely(wanted).conditions:
-        queries.append([_in_time(org, wanted, sqlite=sqlite)])
+    if not is_indexed(wanted.orders) and times.conditions:
+        queries.append([in_time(org, times, sqlite=sqlite)])
     for query in filter(None, queries):
         if (few := _few(tx, query, max(FEW, most))) is not None:
             return _among(tx, org, wanted, few, most)
@@ -90,12 +91,7 @@ def _as_values(tx: Tx, org: str, one: Comparison | AnyOf) -> Comparison | AnyOf 
 
 
 def _is_by_beginning(wanted: Filter) -> bool:
-    return not wanted.orders or (len(wanted.orders) == 1 and wanted.orders[0].field == Field("created_at"))
-
-
-def _in_time(org: str, wanted: Filter, *, sqlite: bool) -> Select[Any, Any]:
-    mine = [conversations.c.org == org, *conditions(timely(wanted), sqlite=sqlite)]
-    return select(conversations.c.id.label("conversation_id"), conversations.c.created_at).where(*mine)
+    return not wanted.orders or (len(wanted.orders) == 1 and wanted.orders[0].field == BEGAN)
 
 
 def _few(tx: Tx, queries: Sequence[Select[Any, Any]], most: int) -> Sequence[str] | None:
