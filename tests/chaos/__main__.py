@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from tests.chaos.drill import Orders, drill
-from tests.chaos.plan import Faults, outages, strikes
+from tests.chaos.plan import KINDS, Faults, outages, strikes
 from tests.chaos.verdict import report, violations
 from tests.support import postgres
 
@@ -23,6 +23,7 @@ def main() -> int:
     parser.add_argument("--concurrency", type=int, default=24, help="places of each worker")
     parser.add_argument("--latency", type=float, default=0.8, help="seconds that an answer takes, in the mean")
     parser.add_argument("--rate", type=float, default=0.12, help="how many of the provider's requests fail")
+    parser.add_argument("--only", nargs="+", choices=KINDS, default=KINDS, help="the kinds of strikes")
     parser.add_argument("--keep", action="store_true", help="keep the processes' logs, and say where")
     given = parser.parse_args()
     orders = Orders(
@@ -32,7 +33,7 @@ def main() -> int:
         given.workers,
         given.concurrency,
         given.latency,
-        strikes(given.seed, given.seconds, given.workers),
+        strikes(given.seed, given.seconds, given.workers, given.only),
         Faults(given.seed, given.rate, outages(given.seed, given.seconds)),
     )
     directory = Path(tempfile.mkdtemp(prefix="viva-chaos-"))

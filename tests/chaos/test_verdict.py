@@ -8,7 +8,7 @@ import pytest
 from tests.chaos.audit import Change, Recorded
 from tests.chaos.drill import ANYBODY, Hit, Orders, Outcome
 from tests.chaos.plan import Faults
-from tests.chaos.verdict import report, violations
+from tests.chaos.verdict import defects, report, violations
 from tests.chaos.world import EVENTS, JUDGE_PLACE, TOOL_PLACE, Asked
 
 T0 = 1_800_000_000.0
@@ -87,6 +87,13 @@ def test_nothing_is_wrong_with_a_run_that_went_well() -> None:
 )
 def test_what_is_wrong_is_told(outcome: Outcome, words: str) -> None:
     assert any(words in one for one in violations(outcome))
+
+
+def test_what_a_log_says_of_a_defect_is_told_as_a_whole() -> None:
+    said = ["2026-11-23T08:00:00Z [error    ] it failed", "Traceback (most recent call last):", "  a place", "Gone"]
+    beside = "2026-11-23T08:00:00Z [info     ] all is well"
+    log = "\n".join([beside, *said, beside, *said, "driving a run failed", beside])
+    assert defects(log) == ["\n".join(said), "\n".join([*said, "driving a run failed"])]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """What must hold after a drill, and the figures of it. Every violation is a sentence."""
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
@@ -11,6 +12,8 @@ _FINAL = ("passed", "failed", "error")
 _AFTERMATH_S = 20.0
 """How long after a strike a lease can still end because of it: it runs out, and somebody has to notice."""
 DEFECTS = ("Traceback", "driving a run failed", "a run failed for a reason of ours", "] request failed")
+_SAID = re.compile(r"\n(?=\d{4}-\d\d-\d\dT)")
+"""Before each thing that is said: a line, and where something failed the lines of where that was."""
 
 
 def violations(outcome: Outcome) -> list[str]:
@@ -52,8 +55,8 @@ def _overall(outcome: Outcome) -> Iterator[str]:
 
 
 def defects(log: str) -> list[str]:
-    """Lines that nobody wants to see in a log, however much goes wrong outside."""
-    return [line for line in log.splitlines() if any(words in line for words in DEFECTS)]
+    """What nobody wants to see in a log, however much goes wrong outside: each with all that belongs to it."""
+    return [one for one in _SAID.split(log) if any(words in one for words in DEFECTS)]
 
 
 def _ended(record: Recorded) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """Duties are done at their time, tried again when they fail, and handed on when their process stops."""
 
 import asyncio
+import gc
 import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -8,12 +9,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import OperationalError
+from structlog.testing import capture_logs
 from tests.support.store import NOW, ORG, PATIENCE_S, Hand, ids
 
 from vivavoce.engine import duties as engine
 from vivavoce.engine.duties import TRIES, Duties, delay_ms
 from vivavoce.storage import duties
-from vivavoce.storage.database import Database
+from vivavoce.storage.database import Database, Tx
 from vivavoce.storage.duties import Duty, Wanted
 
 new_id = ids()
@@ -126,6 +129,71 @@ async def test_what_always_fails_is_given_up(database: Database) -> None:
             worker.wake()
         await until_empty(database)
     assert len(desk.done) == TRIES
+
+
+async def test_for_the_database_no_duty_is_given_up(database: Database) -> None:
+    async def fail(duty: Duty) -> None:
+        if duty.attempts < TRIES + 2:
+            raise OperationalError("SELECT", {}, Exception("away"))
+
+    desk, hand = Desk(fail), Hand()
+    await keep(database, "a")
+    with capture_logs() as logs:
+        async with working(database, desk, hand) as worker:
+            for tries in range(1, TRIES + 2):
+                await desk.has_done(tries)
+                async with asyncio.timeout(PATIENCE_S):
+                    while await database.read(duties.next_due) is None:
+                        await asyncio.sleep(0.01)
+                hand.turn(delay_ms(tries) / 1000)
+                worker.wake()
+            await until_empty(database)
+    assert [duty.attempts for duty in desk.done] == [*range(1, TRIES + 3)]
+    assert {one["event"] for one in logs} == {"a duty is tried again"}
+
+
+async def test_what_cannot_be_noted_is_done_again_and_told_in_a_line(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither the event loop hears of a failure that nobody waited for, nor the log of the place where it was."""
+    monkeypatch.setattr(engine, "LEASE_MS", 50)
+    monkeypatch.setattr(engine, "RENEW_S", 0.01)
+    lost: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: lost.append(context))
+    desk, fails = Desk(), threading.Event()
+    whole = database.write
+
+    async def write(work: Callable[[Tx], Any]) -> Any:
+        if fails.is_set():
+            raise OperationalError("UPDATE", {}, Exception("cut off"))
+        return await whole(work)
+
+    async def deed(duty: Duty) -> None:
+        if duty.attempts == 1:
+            fails.set()
+            async with asyncio.timeout(PATIENCE_S):
+                while not any(one["event"] == "renewing duties failed" for one in logs):
+                    await asyncio.sleep(0.01)
+
+    async def noted() -> None:
+        async with asyncio.timeout(PATIENCE_S):
+            while not any(one["event"] == "noting what became of a duty failed" for one in logs):
+                await asyncio.sleep(0.01)
+
+    desk.deed = deed
+    await keep(database, "a")
+    monkeypatch.setattr(database, "write", write)
+    with capture_logs() as logs:
+        async with working(database, desk, Hand()):
+            await noted()
+            fails.clear()
+            await desk.has_done(2)
+            await until_empty(database)
+    gc.collect()
+    assert [duty.attempts for duty in desk.done] == [1, 2]
+    assert not lost
+    assert not [one for one in logs if "exc_info" in one]
+    assert {one["reason"] for one in logs if one["event"] != "looking for work failed"} <= {"cut off", None}
 
 
 async def test_who_stops_hands_on_what_is_not_done(database: Database) -> None:

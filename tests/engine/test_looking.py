@@ -3,6 +3,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 from sqlalchemy.exc import OperationalError
+from structlog.testing import capture_logs
 from tests.support.store import PATIENCE_S
 
 from vivavoce.engine import looking
@@ -69,8 +70,13 @@ async def test_many_wakes_in_every_moment_are_never_lost() -> None:
     task.cancel()
 
 
-@pytest.mark.parametrize("failure", [ValueError("ours"), OperationalError("", {}, Exception("away"))])
-async def test_a_look_that_fails_is_made_again_later(failure: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("failure", "told"),
+    [(ValueError("ours"), {"exc_info"}), (OperationalError("", {}, Exception("away")), {"reason"})],
+)
+async def test_a_look_that_fails_is_made_again_later_and_told_once(
+    failure: Exception, told: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(looking, "AWAY_S", 0.001)
     looks = Looks()
 
@@ -78,8 +84,12 @@ async def test_a_look_that_fails_is_made_again_later(failure: Exception, monkeyp
         raise failure
 
     looks.during = fail
-    task = asyncio.create_task(keep_looking(looks.take, looks.woken, 0.001))
-    await looks.until(2)
-    looks.woken.set()
-    await looks.until(3)
+    with capture_logs() as logs:
+        task = asyncio.create_task(keep_looking(looks.take, looks.woken, 0.001))
+        await looks.until(2)
+        looks.woken.set()
+        await looks.until(3)
+    first, *others = logs
+    assert (first["event"], first.keys() & {"exc_info", "reason"}) == ("looking for work failed", told)
+    assert {one["event"] for one in others} <= {"looking for work is possible again"}
     task.cancel()

@@ -9,6 +9,7 @@ from vivavoce.engine.leases import LEASE_MS, database_now
 from vivavoce.services import duties as doing
 from vivavoce.services.context import Context
 from vivavoce.storage import duties
+from vivavoce.storage.database import DatabaseAway
 from vivavoce.storage.duties import Duty
 
 MOST_ROUNDS = 50
@@ -26,7 +27,7 @@ async def do(ctx: Context, duty: Duty) -> Exception | None:
         await doing.perform(ctx, duty)
     except Exception as failure:
         due_at = ctx.clock.now() + delay_ms(duty.attempts)
-        given_up = duty.attempts >= TRIES
+        given_up = duty.attempts >= TRIES and not isinstance(failure, DatabaseAway)
         await ctx.database.write(lambda tx: duties.finish(tx, duty) if given_up else duties.postpone(tx, duty, due_at))
         return failure
     await ctx.database.write(lambda tx: duties.finish(tx, duty))

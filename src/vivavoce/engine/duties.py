@@ -14,8 +14,9 @@ from vivavoce.core.ids import NewId
 from vivavoce.core.telemetry import NOBODY, OK, DutyWork, Telemetry, plainly
 from vivavoce.engine.leases import LEASE_MS
 from vivavoce.engine.looking import keep_looking
+from vivavoce.engine.upkeep import upkeep
 from vivavoce.storage import duties
-from vivavoce.storage.database import Database, Tx
+from vivavoce.storage.database import Database, DatabaseAway, Tx
 from vivavoce.storage.duties import Duty
 from vivavoce.storage.times import database_now
 
@@ -31,7 +32,7 @@ _LONGEST_DELAY_MS = 15 * 60_000
 
 Perform = Callable[[Duty], Coroutine[Any, Any, None]]
 """Does the duty. Doing it twice must do no harm: a worker can die between the deed and the note of it. What it raises
-is logged, and the duty is tried again later."""
+is logged, and the duty is tried again later: ``TRIES`` times in all, but for ever where the database was away."""
 
 log = structlog.get_logger(__name__)
 
@@ -86,7 +87,8 @@ class Duties:
         await asyncio.gather(*left.values(), return_exceptions=True)
         if left:
             now = self._clock.now()
-            await self._database.write(lambda tx: [duties.postpone(tx, duty, now) for duty in left])
+            with upkeep("giving duties back failed"):
+                await self._database.write(lambda tx: [duties.postpone(tx, duty, now) for duty in left])
 
     async def _take(self) -> float:
         """Take what is due; returns the seconds until it is worth looking again."""
@@ -131,30 +133,31 @@ class Duties:
             await self._attempt(duty, work)
 
     async def _attempt(self, duty: Duty, work: DutyWork) -> None:
+        after = partial(duties.finish, duty=duty)
         try:
             await self._perform(duty)
         except Exception as failure:
             work.outcome = type(failure).__name__
-            if duty.attempts >= TRIES:
+            # That the database is away is nothing that the duty could be given up for: it says nothing of the duty.
+            if duty.attempts >= TRIES and not isinstance(failure, DatabaseAway):
                 log.exception("a duty was given up", kind=duty.kind, subject=duty.subject, attempts=duty.attempts)
-                await self._database.write(lambda tx: duties.finish(tx, duty))
-                return
-            log.warning("a duty is tried again", kind=duty.kind, subject=duty.subject, reason=plainly(failure))
-            due_at = self._clock.now() + delay_ms(duty.attempts)
-            await self._database.write(lambda tx: duties.postpone(tx, duty, due_at))
+            else:
+                log.warning("a duty is tried again", kind=duty.kind, subject=duty.subject, reason=plainly(failure))
+                due_at = self._clock.now() + delay_ms(duty.attempts)
+                after = partial(duties.postpone, duty=duty, due_at=due_at)
         else:
             work.outcome = OK
-            await self._database.write(lambda tx: duties.finish(tx, duty))
+        # Where even that fails its lease runs out, and it is done again.
+        with upkeep("noting what became of a duty failed"):
+            await self._database.write(after)
 
     async def _renew(self) -> None:
         while True:
             await asyncio.sleep(RENEW_S)
             held = tuple(self._doing)
             if held:
-                try:
+                with upkeep("renewing duties failed"):
                     await self._database.write(partial(_keep, held=held))
-                except Exception:
-                    log.exception("renewing duties failed")
 
 
 def _keep(tx: Tx, held: Sequence[Duty]) -> None:

@@ -6,7 +6,7 @@ from typing import NoReturn
 
 import structlog
 
-from vivavoce.storage.database import DatabaseAway
+from vivavoce.engine.upkeep import tell
 
 AWAY_S = 1.0
 """How long nobody looks after a look that failed."""
@@ -21,9 +21,9 @@ async def keep_looking(take: Callable[[], Awaitable[float]], woken: asyncio.Even
     while True:
         try:
             wait_s = await take()
-        except Exception as failure:
+        except Exception as failure:  # noqa: BLE001  # whatever it is, there is a next look
             if not failed:
-                log.exception("looking for work failed", exc_info=not isinstance(failure, DatabaseAway))
+                tell("looking for work failed", failure)
             failed = True
             await asyncio.sleep(max(longest_s, AWAY_S))
             continue

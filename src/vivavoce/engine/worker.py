@@ -1,8 +1,7 @@
 """A worker: takes runs that wait, holds their leases while they are driven, takes runs back from the dead."""
 
 import asyncio
-import contextlib
-from collections.abc import Callable, Coroutine, Generator, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
@@ -15,6 +14,7 @@ from vivavoce.core.telemetry import plainly
 from vivavoce.engine import leases
 from vivavoce.engine.leases import Ceilings
 from vivavoce.engine.looking import keep_looking
+from vivavoce.engine.upkeep import upkeep
 from vivavoce.storage import workers
 from vivavoce.storage.database import Database, DatabaseAway, Tx
 from vivavoce.storage.journal import Lease, LeaseLost
@@ -122,7 +122,7 @@ class Worker:
     async def _every(self, seconds: float, duty: Callable[[], Coroutine[Any, Any, None]], message: str) -> None:
         while True:
             await asyncio.sleep(seconds)
-            with _logged(message):
+            with upkeep(message):
                 try:
                     await duty()
                 except Exception:
@@ -225,7 +225,7 @@ class Worker:
         except TryAgain as setback:
             log.warning("run is tried again", run=lease.run_id, reason=plainly(setback))
             again = partial(leases.try_again, lease=lease, reason=setback.reason, delay_ms=setback.delay_ms)
-            with _logged("noting that a run is tried again failed"):
+            with upkeep("noting that a run is tried again failed"):
                 await self._database.write(again)
         except DatabaseAway:
             log.warning("the database was away in the middle of a run", run=lease.run_id)
@@ -237,7 +237,7 @@ class Worker:
 
     async def _give_back(self, held: Sequence[Lease], delay_ms: Millis = 0) -> None:
         """Where even that fails the leases run out, and the runs are taken back then."""
-        with _logged("giving runs back failed"):
+        with upkeep("giving runs back failed"):
             await self._database.write(partial(leases.give_back, leases=held, delay_ms=delay_ms))
 
     async def _renew(self) -> None:
@@ -286,7 +286,7 @@ class Worker:
             self._parting.cancel()
         # Nothing of this worker may come after its farewell.
         await asyncio.gather(*self._tasks, *self._unbroken, return_exceptions=True)
-        with _logged("leaving failed"):
+        with upkeep("leaving failed"):
             await self._database.write(partial(self._leave, left=tuple(left)))
 
     def _leave(self, tx: Tx, left: Sequence[Lease]) -> None:
@@ -298,14 +298,3 @@ def _take_over(tx: Tx, mine: Sequence[Lease]) -> int:
     """Take runs back whose worker is silent: not this one, which may only have stood still for a while."""
     leases.renew(tx, mine)
     return leases.take_back(tx)
-
-
-@contextlib.contextmanager
-def _logged(message: str) -> Generator[None]:
-    """A background duty that fails once is tried again at its next turn."""
-    try:
-        yield
-    except DatabaseAway as failure:
-        log.warning(message, reason=type(failure).__name__)
-    except Exception:
-        log.exception(message)

@@ -6,6 +6,7 @@ from functools import partial
 import structlog
 
 from vivavoce.core.event import Millis
+from vivavoce.engine.upkeep import upkeep
 from vivavoce.services.context import Context
 from vivavoce.storage import duties, pruning
 from vivavoce.storage.database import Tx
@@ -36,10 +37,8 @@ def wanted(ctx: Context, delay_ms: Millis = EVERY_MS) -> Wanted:
 
 async def perform(ctx: Context, _duty: Duty) -> None:
     """Go once through everything, then wait a while. Whoever breaks off begins anew: what is gone is gone."""
-    try:
+    with upkeep("removing what is too old failed"):
         await prune(ctx)
-    except Exception:
-        log.exception("removing what is too old failed")
     # A duty that fails too often is given up; this one never is.
     await ctx.database.write(lambda tx: duties.want(tx, wanted(ctx)))
 

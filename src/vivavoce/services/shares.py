@@ -9,15 +9,12 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
-import structlog
-
+from vivavoce.engine.upkeep import upkeep
 from vivavoce.storage import workers
-from vivavoce.storage.database import Database, DatabaseAway, DatabaseFailure, Tx, away_because
+from vivavoce.storage.database import Database, DatabaseFailure, Tx
 from vivavoce.storage.workers import Presence
 
 LOOK_S = 3.0
-
-log = structlog.get_logger(__name__)
 
 
 @asynccontextmanager
@@ -51,12 +48,8 @@ async def shared(
 async def _keep_telling(database: Database, tell: Callable[[int], None], look: Callable[[Tx], int]) -> None:
     while True:
         await asyncio.sleep(LOOK_S)
-        try:
+        with upkeep("counting those who share the limits failed"):
             tell(await database.write(look))
-        except DatabaseAway as failure:  # it is counted again in a moment
-            log.warning("counting those who share the limits failed", reason=away_because(failure))
-        except Exception:
-            log.exception("counting those who share the limits failed")
 
 
 def count(tx: Tx) -> int:

@@ -2,8 +2,7 @@
 
 from functools import partial
 
-import structlog
-
+from vivavoce.engine.upkeep import upkeep
 from vivavoce.services.context import Context
 from vivavoce.storage import duties, tallies
 from vivavoce.storage.duties import Duty, Wanted
@@ -14,8 +13,6 @@ EVERY_MS = 5_000
 MOST = 500
 """How many are counted in one transaction: on SQLite everybody else waits for it."""
 
-log = structlog.get_logger(__name__)
-
 
 def wanted(ctx: Context) -> Wanted:
     """The duty, to be kept once for the installation; it goes on for ever."""
@@ -24,11 +21,9 @@ def wanted(ctx: Context) -> Wanted:
 
 async def perform(ctx: Context, _duty: Duty) -> None:
     """Count what there is, then wait a while."""
-    try:
+    with upkeep("counting runs failed"):
         # Fewer than asked for: the rest is new, or somebody else is at it.
         while await ctx.database.write(partial(tallies.count_new, most=MOST)) == MOST:
             pass
-    except Exception:
-        log.exception("counting runs failed")
     # A duty that fails too often is given up; this one never is.
     await ctx.database.write(lambda tx: duties.want(tx, wanted(ctx)))
