@@ -9,15 +9,14 @@ import re
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from sqlalchemy import JSON, Select, Table, Text, cast, select, text
 from tests.support import retell_routes, routes, viva_routes
-from tests.support.raw import Answer, send, send_json
-from tests.support.route import Route
-from tests.support.server import Server, record
+from tests.support.operations import CASES, Case, World, each
+from tests.support.raw import Answer, send
+from tests.support.server import Server
 
 from vivavoce.core.integration import Connection
 from vivavoce.core.scope import Scope
@@ -31,29 +30,6 @@ STRANGERS = "strangers"
 UNKNOWN = "0199c0de-0000-7000-8000-000000000000"
 PATIENCE_S = 30.0
 
-
-@dataclass(frozen=True)
-class Case:
-    """An operation of one of the APIs; ``root`` is where that is mounted."""
-
-    api: str
-    root: str
-    route: Route
-
-    @property
-    def name(self) -> str:
-        return f"{self.api} {self.route.name}"
-
-
-CASES = [
-    Case(api, root, route)
-    for api, root, table in (
-        ("telnyx", "/v2", routes.ROUTES),
-        ("retell", "", retell_routes.ROUTES),
-        ("viva", viva_routes.ROOT, viva_routes.ROUTES),
-    )
-    for route in table
-]
 NOBODYS = {
     "telnyx GET /ai/integrations",
     "telnyx GET /ai/integrations/{integration_id}",
@@ -104,59 +80,7 @@ ADMIN_READS = {
     "viva GET /webhooks/{hook_id}",
 }
 CHILDREN_OF = {"versions", "rollouts", "events", "insight_members", "finding_results", "passages", "snapshots"}
-"""Their rows are somebody's by way of another table: none may change or go. ``workers`` are nobody's, and ``tallies``
-and what they count are brought up to date by the server itself, as are the ``notes`` of conversations."""
-UNCOMPARED = {"workers", "tallies", "orgs", "notes"}
-
-
-@dataclass(frozen=True)
-class World:
-    """A server on which the first organisation has one of everything, and the keys of others to it."""
-
-    server: Server
-    telnyx: routes.World
-    retell: retell_routes.World
-    viva: Mapping[str, str]
-    secrets: Mapping[str, str]
-
-    def ids(self, case: Case) -> Mapping[str, str]:
-        return {"telnyx": self.telnyx.ids, "retell": self.retell.ids, "viva": self.viva}[case.api]
-
-    def body(self, case: Case) -> Any:
-        if case.api == "telnyx":
-            return self.telnyx.body(case.route)
-        return replace(self.retell, ids=self.ids(case)).filled(case.route.body)
-
-    def path(self, case: Case, **other: str) -> str:
-        if case.api == "retell":
-            return self.retell.path(case.route, **other)
-        return case.root + case.route.path.format(**{**self.ids(case), **other})
-
-    def send(self, who: str, case: Case, path: str, body: Any = None) -> Answer:
-        return send_json(replace(self.server, key=self.secrets[who]), case.route.method, path, body)
-
-    def rows(self) -> dict[str, Counter[Any]]:
-        """What is kept: of the first organisation, and of nobody in particular."""
-
-        def query(table: Table) -> Select[Any]:
-            # Of two rows with JSON in them nobody could say how often they are there.
-            columns = [cast(one, Text) if isinstance(one.type, JSON) else one for one in table.c if one.name != "tally"]
-            return select(*columns).where(table.c.org == DEFAULT) if "org" in table.c else select(*columns)
-
-        with record(self.server.data_dir) as database:
-            return {
-                table.name: Counter(map(tuple, database.execute(query(table))))
-                for table in metadata.sorted_tables
-                if table.name not in UNCOMPARED
-            }
-
-    def busy(self) -> int:
-        """How many runs and duties are not done; the server's own come back for ever."""
-        with record(self.server.data_dir) as database:
-            runs = "SELECT count(*) FROM runs WHERE status NOT IN ('passed', 'failed', 'error')"
-            soon = f"due_at <= {round(time.time() * 1000) + 5000}"
-            duties = f"SELECT count(*) FROM duties WHERE org = '{DEFAULT}' AND {soon}"
-            return sum(database.execute(text(query)).scalar_one() for query in (runs, duties))
+"""Their rows are somebody's by way of another table: none may change or go."""
 
 
 def same(before: Mapping[str, Counter[Any]], after: Mapping[str, Counter[Any]]) -> None:
@@ -216,10 +140,6 @@ def seen(marks: set[str], answer: Answer, *sent: str) -> set[str]:
     """The marks in the answer that were not in the request."""
     text = answer.body.decode("utf-8", "replace") + str(answer.headers)
     return {mark for mark in marks if mark in text and not any(mark in one for one in sent)}
-
-
-def each(*cases: Case) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("case", cases, ids=lambda one: one.name)
 
 
 @pytest.mark.parametrize(("api", "root"), [("telnyx", "/v2"), ("retell", ""), ("viva", viva_routes.ROOT)])

@@ -8,6 +8,7 @@ from typing import Any, cast
 import pytest
 from sqlalchemy import select
 from tests.support.duties import work_off
+from tests.support.outages import WHENS, Outage, When, weaken
 from tests.support.players import ListModel
 from tests.support.store import NOW, ORG, Hand, a_conversation, a_version
 
@@ -23,7 +24,7 @@ from vivavoce.services.errors import Broken, Busy, NotFound, Rejected
 from vivavoce.services.talks import Said, Start
 from vivavoce.storage import conversations
 from vivavoce.storage.conversations import TalkFilter
-from vivavoce.storage.database import Tx
+from vivavoce.storage.database import DatabaseAway, Tx
 from vivavoce.storage.page import Span
 from vivavoce.storage.tables import duties as duty_rows
 
@@ -103,6 +104,22 @@ async def test_nothing_is_left_of_a_chat_whose_opening_failed(ctx: Context) -> N
         await begun(away, agent)
     assert (await talks.get_slice(ctx, ORG, TalkFilter(), Span()))[0].items == ()
     assert await waiting(ctx) == []
+
+
+@pytest.mark.parametrize("when", WHENS)
+async def test_nothing_is_left_of_a_chat_in_whose_opening_the_database_went_away(ctx: Context, when: When) -> None:
+    agent, outage = await an_agent(ctx), Outage()
+    weaken(ctx.database, outage)
+    looks_up, begins, opens = 1, 2, 4
+    for at in range(looks_up, opens + 1):
+        outage.begins(at, when)
+        with pytest.raises(DatabaseAway):
+            await begun(ctx, agent)
+        assert outage.ends()
+        # What was kept without anybody's knowing stays.
+        unknown = int(when == "after" and at >= begins)
+        assert len((await talks.get_slice(ctx, ORG, TalkFilter(), Span()))[0].items) == unknown, at
+        assert await waiting(ctx) == [], at
 
 
 async def test_section_9_only_a_chat_agent_that_is_there_chats(ctx: Context) -> None:

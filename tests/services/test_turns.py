@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 from sqlalchemy.exc import OperationalError
+from tests.support.outages import WHENS, Outage, When, weaken
 from tests.support.store import ORG, PATIENCE_S, a_conversation, ids
 
 from vivavoce.core.ids import NewId
@@ -217,6 +218,18 @@ async def test_who_cannot_keep_its_turn_stops_when_it_runs_out(
     other = Turns(Shared(database, _tokens()))
     async with asyncio.timeout(PATIENCE_S), other.of(conversation):
         pass
+
+
+@pytest.mark.parametrize("when", WHENS)
+async def test_who_loses_its_connection_gives_its_turn_back_all_the_same(
+    servers: tuple[Server, Server], conversation: str, when: When
+) -> None:
+    outage = Outage()
+    weaken(servers[0].database, outage)
+    async with servers[0].turns.of(conversation):
+        outage.begins(1, when)
+    assert outage.ends()
+    assert await row(servers[0].database, conversation) == (None, None)
 
 
 async def test_what_fails_in_a_turn_is_told_as_it_is(servers: tuple[Server, Server], conversation: str) -> None:

@@ -233,20 +233,21 @@ def make_world(server: Server) -> World:
     made("/create-batch-test", batch, "test_case_batch_job_id")
     [run] = send(server, "GET", f"/list-test-runs/{world.ids['test_case_batch_job_id']}").json
     made("/create-chat", {"agent_id": "{chat_agent_id}"}, "chat_id")
-    base = _library(server)
+    answer = send_library(server)
+    assert answer.status == 201, answer.body
+    base = answer.json
     ids = {"test_case_job_id": run["test_case_job_id"], "knowledge_base_id": base["knowledge_base_id"]}
     ids["source_id"] = base["knowledge_base_sources"][0]["source_id"]
     ids["voice_id"] = send(server, "GET", "/list-voices").json[0]["voice_id"]
     return World(server, {**world.ids, **ids})
 
 
-def _library(server: Server) -> dict[str, Any]:
+def send_library(server: Server) -> Answer:
+    """Make a knowledge base, with a form as the SDKs send it."""
     parts = {"knowledge_base_name": "hours", "knowledge_base_texts": '[{"title": "hours", "text": "Open at nine."}]'}
     lines = [f'--x\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{text}\r\n' for name, text in parts.items()]
     raw = ("".join(lines) + "--x--\r\n").encode()
-    answer = send(server, "POST", "/create-knowledge-base", raw, [("Content-Type", "multipart/form-data; boundary=x")])
-    assert answer.status == 201, answer.body
-    return answer.json
+    return send(server, "POST", "/create-knowledge-base", raw, [("Content-Type", "multipart/form-data; boundary=x")])
 
 
 def is_error(answer: Answer, status: int) -> None:

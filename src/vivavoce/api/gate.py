@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from vivavoce.api.rates import Rates
 from vivavoce.api.scopes import Rule, needed
 from vivavoce.core.ids import NewId
-from vivavoce.storage.database import DatabaseAway
+from vivavoce.storage.database import DatabaseAway, away_because
 from vivavoce.storage.keys import Key
 
 log = structlog.get_logger(__name__)
@@ -26,11 +26,16 @@ Render = Callable[[int, str, str | None], Mapping[str, Any]]
 Check = Callable[[str], Awaitable[Key | None]]
 """Secret → the key it opens."""
 
-AWAY = "The database does not answer. Try again in a moment."
 REQUEST_ID = "x-request-id"
 _MAX_REQUEST_ID = 128
 _BODY_S = 30.0
 _READ_TO_REFUSE = 32 * 1024 * 1024
+
+
+def away(failure: Exception, **of: str) -> str:
+    """What is answered while the database is away: its own words are SQL. Those are for the log."""
+    log.warning("the database is away", reason=away_because(failure), **of)
+    return "The database does not answer. Try again in a moment."
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +104,9 @@ class Gate:
                 scope["state"]["body"] = body
                 await self._app(scope, _replay(body, receive), sending)
         except DatabaseAway as failure:
-            log.warning("the database is away", request=request_id, reason=str(failure.orig))
+            told = away(failure, request=request_id)
             if not started:
-                await self._refuse(Refusal(503, AWAY, {}), sending)
+                await self._refuse(Refusal(503, told, {}), sending)
         except Exception:
             log.exception("request failed", request=request_id, method=scope["method"])
             # The API may have said so already, and then tells us for the log.

@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from vivavoce.api.gate import away
 from vivavoce.core.scope import Scope
 from vivavoce.services.keys import ORG
 from vivavoce.storage.database import DatabaseAway
@@ -24,8 +25,8 @@ def route(check: Check, exposed: Callable[[], Awaitable[bytes]], media_type: str
             scheme, _, secret = request.headers.get("authorization", "").partition(" ")
             try:
                 key = await check(secret.strip()) if scheme.lower() == "bearer" and secret.strip() else None
-            except DatabaseAway:
-                return PlainTextResponse("The database that knows the keys does not answer.\n", 503)
+            except DatabaseAway as failure:
+                return PlainTextResponse(f"{away(failure)}\n", 503)
             if key is None:
                 told = "Send an API key as 'Authorization: Bearer <key>', or set VIVA_METRICS_OPEN.\n"
                 return PlainTextResponse(told, 401, {"www-authenticate": "Bearer"})

@@ -1,6 +1,7 @@
 """Chat with an assistant of this server: one message in, everything the assistant does until it rests."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -22,7 +23,7 @@ from vivavoce.services.tooling import ToolsOf
 from vivavoce.services.variables import about
 from vivavoce.storage import assistants, conversations, duties, runs
 from vivavoce.storage.conversations import TurnTaken
-from vivavoce.storage.database import Tx
+from vivavoce.storage.database import DatabaseAway, Tx
 
 DISABLED = "ai_disabled"
 """Metadata that silences the assistant in a conversation (contract, section 5.15)."""
@@ -193,8 +194,10 @@ async def start(
     try:
         async with ctx.turns.of(id_):
             return await answered(ctx, replace(talk, conversation=conversation), Transcript())
-    except Broken:
-        await ctx.database.write(lambda tx: drop(tx, org, id_))
+    except Exception:
+        # Whoever began it hears that it failed, and knows no id of it. While the database is away it has to stay.
+        with suppress(*DatabaseAway):
+            await ctx.database.write(lambda tx: drop(tx, org, id_))
         raise
 
 

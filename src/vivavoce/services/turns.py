@@ -10,9 +10,10 @@ from weakref import WeakValueDictionary
 import structlog
 
 from vivavoce.core.ids import NewId
+from vivavoce.engine.upkeep import upkeep
 from vivavoce.services.errors import Busy
 from vivavoce.storage import turns
-from vivavoce.storage.database import Database, DatabaseAway
+from vivavoce.storage.database import Database, DatabaseAway, away_because
 
 LEASE_MS = 15_000
 """How long a server may be silent before its turn is somebody else's."""
@@ -112,15 +113,15 @@ async def _renew(shared: Shared, conversation_id: str, token: str, held: asyncio
         try:
             kept = await shared.database.write(renew)
         except DatabaseAway as failure:
-            log.warning("renewing a turn failed", conversation=conversation_id, reason=type(failure).__name__)
+            log.warning("renewing a turn failed", conversation=conversation_id, reason=away_because(failure))
             continue
         if not held.expired():
             held.reschedule(since + LEASE_MS / 1000 if kept else loop.time())
 
 
 async def _give_back(shared: Shared, conversation_id: str, token: str) -> None:
-    """Where even that fails the lease runs out."""
-    try:
-        await shared.database.write(partial(turns.give_back, conversation_id=conversation_id, token=token))
-    except DatabaseAway as failure:
-        log.warning("giving a turn back failed", conversation=conversation_id, reason=type(failure).__name__)
+    """A connection that was cut is a new one the second time. Where even that fails the lease runs out."""
+    for _ in range(2):
+        with upkeep("giving a turn back failed", conversation=conversation_id):
+            await shared.database.write(partial(turns.give_back, conversation_id=conversation_id, token=token))
+            return

@@ -11,6 +11,7 @@ from vivavoce.api.scopes import rules
 from vivavoce.core.scope import Scope
 from vivavoce.services.context import Context
 from vivavoce.services.errors import Broken, Busy, NotFound, Rejected
+from vivavoce.storage.database import DatabaseAway
 from vivavoce.web import (
     assistants,
     batches,
@@ -28,7 +29,7 @@ from vivavoce.web import (
     tests,
     versions,
 )
-from vivavoce.web.gate import Gate
+from vivavoce.web.gate import Gate, not_now, went_wrong
 from vivavoce.web.pages import STATIC, Pages
 
 # Everything that is sent needs an admin's key, unless it is listed here.
@@ -83,13 +84,16 @@ def application(context: Context, max_body: int) -> Gate:
                 return pages.trouble(request, 409, "Not now", str(error))
             case Broken():
                 return pages.trouble(request, 503, "Something else does not answer", str(error))
+            case _ if isinstance(error, DatabaseAway):
+                return not_now(pages, request, error)
             case HTTPException(status_code=404):
                 return pages.trouble(request, 404, "Not here", "There is no such page.")
-            case _:
-                assert isinstance(error, HTTPException)
+            case HTTPException():
                 return pages.trouble(request, error.status_code, "This cannot be done", str(error.detail))
+            case _:
+                return went_wrong(pages, request, error)
 
-    kinds = (NotFound, Rejected, Busy, Broken, HTTPException)
+    kinds = (NotFound, Rejected, Busy, Broken, HTTPException, *DatabaseAway, Exception)
     app = Starlette(routes=inside, exception_handlers=dict.fromkeys(kinds, told))
     app.router.redirect_slashes = False
     return Gate(app, context, pages, max_body, RULES)

@@ -14,6 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from vivavoce.api.gate import away
 from vivavoce.api.scopes import Rule, needed
 from vivavoce.services import sessions
 from vivavoce.services.context import Context
@@ -52,6 +53,16 @@ STATIC = "/ui/static/"
 FOREVER = "public, max-age=31536000, immutable"
 OPEN = ("/login", STATIC)
 """What is shown to those who have no session."""
+
+
+def not_now(pages: Pages, request: Request, failure: Exception) -> Response:
+    """The page for a database that is away."""
+    return pages.trouble(request, 503, "Not now", away(failure))
+
+
+def went_wrong(pages: Pages, request: Request, _failure: Exception) -> Response:
+    """The page for a defect of ours."""
+    return pages.trouble(request, 500, "Something went wrong here", "The server's log says more.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,15 +109,14 @@ class Gate:
         except ClientDisconnect:
             return  # there is nobody to answer
         except DatabaseAway as failure:
-            log.warning("the database is away", reason=str(failure.orig))
+            answer = not_now(self._pages, request, failure)
             if not started:
-                said = Refusal(503, "Not now", "The database does not answer. Try again in a moment.")
-                await self._refuse(request, said)(scope, receive, sending)
-        except Exception:
+                await answer(scope, receive, sending)
+        except Exception as failure:
             log.exception("a page failed", method=scope["method"])
+            # The pages may have said so already, and then tell us for the log.
             if not started:
-                said = Refusal(500, "Something went wrong here", "The server's log says more.")
-                await self._refuse(request, said)(scope, receive, sending)
+                await went_wrong(self._pages, request, failure)(scope, receive, sending)
 
     async def _admit(self, request: Request) -> Response | None:
         path = request.url.path

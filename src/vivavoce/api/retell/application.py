@@ -6,7 +6,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from vivavoce.api.description import described
-from vivavoce.api.gate import AWAY
+from vivavoce.api.gate import away
 from vivavoce.api.retell import (
     agents,
     chats,
@@ -48,7 +48,7 @@ def application(context: Context) -> FastAPI:
         return JSONResponse(body(str(error.detail)), error.status_code, error.headers)
 
     async def failed(_request: Request, error: Exception) -> JSONResponse:
-        return JSONResponse(body(AWAY if isinstance(error, DatabaseAway) else str(error)), _status(error))
+        return JSONResponse(body(away(error) if isinstance(error, DatabaseAway) else str(error)), _status(error))
 
     async def unexpected(request: Request, _error: Exception) -> JSONResponse:
         detail = f"Something went wrong here. Request {request.state.request_id} is in the log."

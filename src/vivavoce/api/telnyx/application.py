@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from vivavoce.api.description import described
-from vivavoce.api.gate import AWAY
+from vivavoce.api.gate import away
 from vivavoce.api.idempotency import BodyTooLarge, KeyInFlight, KeyMalformed, KeyReused
 from vivavoce.api.telnyx import (
     assistants,
@@ -89,7 +89,7 @@ def application(context: Context) -> FastAPI:
         return JSONResponse(body, error.status_code, error.headers)
 
     async def failed(_request: Request, error: Exception) -> JSONResponse:
-        found = _problem(error)
+        found = problem(503, away(error)) if isinstance(error, DatabaseAway) else _problem(error)
         return JSONResponse(errors_body(found), found.status)
 
     async def unexpected(request: Request, _error: Exception) -> JSONResponse:
@@ -130,8 +130,6 @@ def _problem(error: Exception) -> Problem:
             return problem(422, str(error), pointer="/identifier", code="10012")
         case Broken():
             return problem(503, str(error))
-        case _ if isinstance(error, DatabaseAway):
-            return problem(503, AWAY)
         case KeyMalformed():
             return problem(400, str(error), pointer=IDEMPOTENCY_POINTER)
         case KeyReused():

@@ -9,7 +9,7 @@ import structlog
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
-from vivavoce.api.gate import AWAY
+from vivavoce.api.gate import away
 from vivavoce.api.idempotency import once
 from vivavoce.api.shape import sent
 from vivavoce.api.telnyx.deps import Ctx, Id, Org
@@ -30,7 +30,7 @@ from vivavoce.services import assistants, chat, mcp_servers, openings
 from vivavoce.services.chat import Talk
 from vivavoce.services.context import Context
 from vivavoce.services.errors import Broken, Busy, Rejected
-from vivavoce.storage.database import DatabaseAway, Tx, away_because
+from vivavoce.storage.database import DatabaseAway, Tx
 
 router = APIRouter(tags=["assistants"])
 log = structlog.get_logger(__name__)
@@ -190,8 +190,7 @@ async def _stream(ctx: Context, talk: Talk, content: str) -> AsyncIterator[str]:
             status = {Broken: 503, Busy: 409, Rejected: 400}[type(failure)]
             await pieces.put(("error", errors_body(problem(status, str(failure)))))
         except DatabaseAway as failure:
-            log.warning("the database is away", conversation=talk.conversation.id, reason=away_because(failure))
-            await pieces.put(("error", errors_body(problem(503, AWAY))))
+            await pieces.put(("error", errors_body(problem(503, away(failure, conversation=talk.conversation.id)))))
         except Exception:
             log.exception("a streamed answer failed", conversation=talk.conversation.id)
             await pieces.put(("error", errors_body(problem(500, "The answer could not be finished."))))

@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from vivavoce.api.gate import AWAY
+from vivavoce.api.gate import away
 from vivavoce.api.shape import mapping
 from vivavoce.api.telnyx.errors import errors_body, problem
 from vivavoce.core.text import TextStatus
@@ -73,11 +73,11 @@ def application(context: Context, public_key: str) -> Starlette:
                 pass
         return Response(status_code=200)
 
-    async def away(_request: Request, _failure: Exception) -> Response:
-        return _refused(503, AWAY)
+    async def failed(_request: Request, failure: Exception) -> Response:
+        return _refused(503, away(failure))
 
     routes = [Route("/{path:path}", receive, methods=["POST"])]
-    return Starlette(routes=routes, exception_handlers=dict.fromkeys(DatabaseAway, away))
+    return Starlette(routes=routes, exception_handlers=dict.fromkeys(DatabaseAway, failed))
 
 
 async def _received(context: Context, payload: Mapping[str, Any]) -> Response:

@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from vivavoce.api.description import described
-from vivavoce.api.gate import AWAY
+from vivavoce.api.gate import away
 from vivavoce.api.viva import (
     assistants,
     batches,
@@ -76,7 +76,7 @@ def application(context: Context) -> FastAPI:
     async def failed(_request: Request, error: Exception) -> JSONResponse:
         status = 503 if isinstance(error, DatabaseAway) else _STATUSES[type(error)]
         part = error.part if isinstance(error, Rejected) else None
-        words = AWAY if isinstance(error, DatabaseAway) else str(error)  # its own words are SQL
+        words = away(error) if isinstance(error, DatabaseAway) else str(error)
         return JSONResponse(error_body(status, words, f"/{part}" if part else None), status)
 
     async def unexpected(request: Request, _error: Exception) -> JSONResponse:
