@@ -9,13 +9,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+import structlog
 from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
+from tests.support.outages import WHENS, Outage, When, weaken
 from tests.support.store import NOW, ORG, PATIENCE_S, Hand, ids
 
 from vivavoce.engine import duties as engine
 from vivavoce.engine.duties import TRIES, Duties, delay_ms
-from vivavoce.storage import duties
+from vivavoce.storage import duties, insisting
 from vivavoce.storage.database import Database, Tx
 from vivavoce.storage.duties import Duty, Wanted
 
@@ -158,6 +160,7 @@ async def test_what_cannot_be_noted_is_done_again_and_told_in_a_line(
     """Neither the event loop hears of a failure that nobody waited for, nor the log of the place where it was."""
     monkeypatch.setattr(engine, "LEASE_MS", 50)
     monkeypatch.setattr(engine, "RENEW_S", 0.01)
+    monkeypatch.setattr(insisting, "WAITS_S", ())
     lost: list[Any] = []
     asyncio.get_running_loop().set_exception_handler(lambda _loop, context: lost.append(context))
     desk, fails = Desk(), threading.Event()
@@ -194,6 +197,21 @@ async def test_what_cannot_be_noted_is_done_again_and_told_in_a_line(
     assert not lost
     assert not [one for one in logs if "exc_info" in one]
     assert {one["reason"] for one in logs if one["event"] != "looking for work failed"} <= {"cut off", None}
+
+
+@pytest.mark.parametrize("when", WHENS)
+async def test_who_loses_its_connection_notes_what_was_done_all_the_same(database: Database, when: When) -> None:
+    async def deed(_duty: Duty) -> None:
+        outage.begins(1, when)
+
+    outage, desk = Outage(), Desk(deed)
+    weaken(database, outage, lambda: "duty" in structlog.contextvars.get_contextvars())
+    await keep(database, "a")
+    async with working(database, desk, Hand()):
+        await desk.has_done(1)
+        await until_empty(database)
+    assert outage.ends()
+    assert len(desk.done) == 1
 
 
 async def test_who_stops_hands_on_what_is_not_done(database: Database) -> None:

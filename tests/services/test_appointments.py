@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 from tests.support.duties import Carrier, do, taken, work_off
+from tests.support.outages import WHENS, Outage, When, weaken
 from tests.support.store import NOW, ORG, Hand, a_version
 
 from vivavoce.channels.dialer import NO_CARRIER, CallOrder, CallResult
@@ -231,6 +232,26 @@ async def test_rule_6_6_a_retry_that_completes_is_a_success(ctx: Context, hand: 
     order = exchange.orders[0]
     assert (order.caller, order.callee, order.region, order.org) == (AGENT, USER, "Europe", ORG)
     assert (order.variables, order.metadata) == ({"name": "Ann"}, {"n": "1"})
+
+
+@pytest.mark.parametrize("when", WHENS)
+async def test_a_call_whose_end_the_database_misses_is_not_made_again(ctx: Context, hand: Hand, when: When) -> None:
+    outage = Outage()
+
+    class Cuts(Exchange):
+        async def dial(self, order: CallOrder) -> CallResult:
+            outage.begins(1, when)
+            return await super().dial(order)
+
+    exchange = Cuts(hand, [CallResult(CallStatus.COMPLETED)])
+    ctx = replace(ctx, dialer=exchange)
+    appointment = await call_at(ctx, await made(ctx), most_retries=1, retry_interval_s=60)
+    hand.turn(IN_S)
+    weaken(ctx.database, outage)
+    assert await work_off(ctx) == []
+    assert outage.ends()
+    assert (await now(ctx, appointment)).standing is Standing.COMPLETED
+    assert len(exchange.orders) == 1
 
 
 async def test_a_call_that_the_server_did_not_survive_is_an_attempt_that_failed(ctx: Context, hand: Hand) -> None:

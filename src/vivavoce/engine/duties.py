@@ -18,6 +18,7 @@ from vivavoce.engine.upkeep import upkeep
 from vivavoce.storage import duties
 from vivavoce.storage.database import Database, DatabaseAway, Tx
 from vivavoce.storage.duties import Duty
+from vivavoce.storage.insisting import insist
 from vivavoce.storage.times import database_now
 
 OF_A_KIND = 32
@@ -149,7 +150,7 @@ class Duties:
             work.outcome = OK
         # Where even that fails its lease runs out, and it is done again.
         with upkeep("noting what became of a duty failed"):
-            await self._database.write(after)
+            await insist(self._database, after)
 
     async def _renew(self) -> None:
         while True:

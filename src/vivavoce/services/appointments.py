@@ -15,6 +15,7 @@ from vivavoce.storage import appointments, assistants, duties
 from vivavoce.storage.appointments import AppointmentFilter
 from vivavoce.storage.database import Tx
 from vivavoce.storage.duties import Duty, Wanted
+from vivavoce.storage.insisting import insist
 from vivavoce.storage.page import Page, Window
 
 KIND = "appointment"
@@ -139,7 +140,8 @@ async def _call(ctx: Context, duty: Duty, appointment: Appointment) -> None:
             {key: _as_metadata(value) for key, value in begun.metadata.items()},
         )
         result = await ctx.dialer.dial(order)
-    await ctx.database.write(lambda tx: _end_call(ctx, tx, duty, result))
+    # What is not known to have ended well is tried again, and somebody's telephone rings twice.
+    await insist(ctx.database, lambda tx: _end_call(ctx, tx, duty, result))
     ctx.wake()
 
 

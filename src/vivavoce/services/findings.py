@@ -27,6 +27,7 @@ from vivavoce.services.errors import NotFound, Rejected
 from vivavoce.storage import assistants, conversations, duties, findings, insights, runs
 from vivavoce.storage.database import Tx
 from vivavoce.storage.duties import Duty, Wanted
+from vivavoce.storage.insisting import insist
 from vivavoce.storage.page import Page, Window
 from vivavoce.tools.arguments import mismatch
 
@@ -159,7 +160,7 @@ async def perform(ctx: Context, duty: Duty) -> None:
     finding = replace(begun.finding, reason=told, results=results)
     if not again:
         finding = replace(finding, status=status, completed_at=ctx.clock.now())
-    await ctx.database.write(lambda tx: _keep(ctx, tx, duty.org, finding, begun.group, asked.prefix))
+    await insist(ctx.database, lambda tx: _keep(ctx, tx, duty.org, finding, begun.group, asked.prefix))
     if failures:
         log.warning(
             "insights were not answered",

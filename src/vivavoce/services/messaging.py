@@ -28,6 +28,7 @@ from vivavoce.storage import assistants, conversations, duties, texts, tools
 from vivavoce.storage.conversations import TurnTaken
 from vivavoce.storage.database import Tx
 from vivavoce.storage.duties import Duty, Wanted
+from vivavoce.storage.insisting import insist
 from vivavoce.storage.page import Page, Window
 from vivavoce.storage.texts import TextFilter
 
@@ -290,7 +291,7 @@ async def deliver(ctx: Context, org: str, text_id: str, *, last: bool) -> Text |
         gone = replace(text, status=TextStatus.FAILED, reason=str(failure))
     else:
         gone = replace(text, status=TextStatus.SENT, provider_id=carrier)
-    return await ctx.database.write(lambda tx: _note(tx, org, gone))
+    return await insist(ctx.database, lambda tx: _note(tx, org, gone))
 
 
 def _note(tx: Tx, org: str, gone: Text) -> Text | None:

@@ -26,6 +26,7 @@ from vivavoce.storage.codec import opening_codec, usage_codec, verdicts_codec
 from vivavoce.storage.conversations import rows_of
 from vivavoce.storage.database import Database, DatabaseAway, Tx
 from vivavoce.storage.duties import Wanted, want
+from vivavoce.storage.insisting import WAITS_S
 from vivavoce.storage.tables import conversations, events, runs
 
 Sleep = Callable[[float], Awaitable[None]]
@@ -37,8 +38,6 @@ GATHER_S = 0.002
 0.9 ms of CPU instead of 1.15, and the conversations take as long as before."""
 FEW = 8
 """How many do not wait: enough have come together."""
-_WAITS_S = (0.1, 0.5, 2.0, 4.0, 6.0)
-"""How long to wait before an entry is written again when the database is away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +184,7 @@ class Journal:
     async def _commit(self, group: Sequence[_Waiting]) -> None:
         written = _Written()
         try:
-            await self._patiently([one.entry for one in group], _WAITS_S, written)
+            await self._patiently([one.entry for one in group], WAITS_S, written)
         except DatabaseAway as failure:
             if await self._came_to_nothing(written) and len(group) > 1:
                 # What cannot be written may itself be the reason, and must not take the others with it.
@@ -195,7 +194,7 @@ class Journal:
                 _release(one, failure)
         except Exception as failure:  # noqa: BLE001  # whatever it is, whoever wrote must hear of it
             if len(group) > 1:
-                await self._each(group, _WAITS_S)
+                await self._each(group, WAITS_S)
                 return
             _release(group[0], failure)
         except asyncio.CancelledError:
