@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import pytest
+from tests.support.outages import WHENS, Outage, When, weaken
 from tests.support.store import NOW, ORG, Hand, a_conversation, a_version
 
 from vivavoce.core.assistant import Assistant
@@ -167,6 +168,21 @@ async def test_an_unanswered_message_is_answered_when_it_is_sent_again(ctx: Cont
     assert await words(ctx, conversation) == ["caller: find it", "assistant: Here it is."]
     transcript = await conversations.get_transcript(ctx, ORG, conversation.id)
     assert len(transcript.tool_calls()) == calls_before
+
+
+@pytest.mark.parametrize("when", WHENS)
+async def test_an_answer_that_the_database_misses_is_kept_once_and_paid_for_once(ctx: Context, when: When) -> None:
+    outage = Outage()
+    weaken(ctx.database, outage)
+
+    async def cut() -> None:
+        outage.begins(1, when)
+
+    assistant, conversation = await an_assistant(ctx), await a_talk(ctx)
+    model = Played([Reply("Here it is.")], before=cut)
+    assert await chat.reply(*await played(ctx, assistant, conversation, model), "find it") == "Here it is."
+    assert outage.ends()
+    assert await words(ctx, conversation) == ["caller: find it", "assistant: Here it is."]
 
 
 async def test_the_same_words_said_twice_are_two_messages(ctx: Context) -> None:

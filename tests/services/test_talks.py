@@ -110,7 +110,7 @@ async def test_nothing_is_left_of_a_chat_whose_opening_failed(ctx: Context) -> N
 async def test_nothing_is_left_of_a_chat_in_whose_opening_the_database_went_away(ctx: Context, when: When) -> None:
     agent, outage = await an_agent(ctx), Outage()
     weaken(ctx.database, outage)
-    looks_up, begins, opens = 1, 2, 4
+    looks_up, begins, opens = 1, 2, 3
     for at in range(looks_up, opens + 1):
         outage.begins(at, when)
         with pytest.raises(DatabaseAway):

@@ -24,6 +24,7 @@ from vivavoce.services.variables import about
 from vivavoce.storage import assistants, conversations, duties, runs
 from vivavoce.storage.conversations import TurnTaken
 from vivavoce.storage.database import DatabaseAway, Tx
+from vivavoce.storage.insisting import insist
 
 DISABLED = "ai_disabled"
 """Metadata that silences the assistant in a conversation (contract, section 5.15)."""
@@ -241,10 +242,17 @@ async def _keep(
     speaker: Version | None = None,
     rests: bool = False,
 ) -> None:
-    """Write events down behind ``at``, which is all that was written before; what follows is wanted with them."""
-    version = speaker or talk.version
+    """Write events down behind ``at``, which is all that was written before; what follows is wanted with them.
+
+    What a ``speaker`` answered was paid for, and is written again while the database is away.
+    """
+    version, tries = speaker or talk.version, 0
 
     def work(tx: Tx) -> None:
+        nonlocal tries
+        tries += 1
+        if tries > 1 and conversations.get_transcript(tx, talk.conversation.id).events[len(at.events) :] == events:
+            return  # it was kept, and nobody could tell
         now = ctx.clock.now()
         conversations.append(tx, talk.conversation.id, events, now, turn=len(at.events))
         if first:
@@ -264,7 +272,7 @@ async def _keep(
             closing.waits(ctx, tx, talk.org, talk.conversation.id, version, always=talk.ends)
 
     try:
-        await ctx.database.write(work)
+        await (ctx.database.write(work) if speaker is None else insist(ctx.database, work))
     except TurnTaken as failure:
         raise Busy("Another message of this conversation is being answered.") from failure
     if rests:

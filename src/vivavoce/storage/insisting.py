@@ -4,9 +4,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from vivavoce.storage.database import Database, DatabaseAway, Tx
+import structlog
+
+from vivavoce.storage.database import Database, DatabaseAway, Tx, away_because
 
 T = TypeVar("T")
+log = structlog.get_logger(__name__)
 
 WAITS_S = (0.1, 0.5, 2.0, 4.0, 6.0)
 """How long to wait each time before it is written again when the database is away."""
@@ -20,6 +23,7 @@ async def insist(
     for wait_s in WAITS_S:
         try:
             return await database.write(work)
-        except DatabaseAway:
+        except DatabaseAway as failure:
+            log.warning("the database is away, and it is written again", reason=away_because(failure))
             await sleep(wait_s)
     return await database.write(work)
