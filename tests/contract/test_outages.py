@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, MutableSequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -55,16 +56,18 @@ def weak(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Weak]:
     directory = tmp_path_factory.mktemp("server")
     outage = Outage()
     with providing() as url, capture_logs() as logs:
-        given = {name.removeprefix("VIVA_").lower(): value for name, value in settings_of(directory).items()}
+        given: dict[str, Any] = {
+            name.removeprefix("VIVA_").lower(): value for name, value in settings_of(directory).items()
+        }
         settings = Settings(
-            **given,  # type: ignore[arg-type]
+            **given,
             api_key=SecretStr(KEY),
             allow_networks=("127.0.0.0/8",),
             model_fallback="default",
             rate_limit=0,
             import_urls=dict.fromkeys(("elevenlabs", "vapi", "retell"), url),
         )
-        with weak_server(settings, outage) as base:
+        with weak_server(settings, outage, of="requests") as base:
             server = Server(base, KEY, directory, process=None)  # type: ignore[arg-type]
             telnyx, retell = routes.make_world(server), retell_routes.make_world(server)
             viva = viva_routes.make_world(server, telnyx.ids["test_id"])

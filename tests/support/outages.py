@@ -8,6 +8,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
+import structlog
 import uvicorn
 from sqlalchemy.exc import OperationalError
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -19,10 +20,11 @@ from vivavoce.settings import Settings
 from vivavoce.storage.database import Database, Tx
 
 When = Literal["after", "before"]
+Where = Literal["requests", "runs"]
 WHENS: tuple[When, ...] = get_args(When)
 START_S = 30.0
 MOST = 40
-"""More transactions than any request takes."""
+"""More transactions than any request or run takes."""
 
 AWAY = OperationalError("COMMIT", {}, Exception("server closed the connection unexpectedly"))
 
@@ -80,9 +82,13 @@ def weaken(database: Database, outage: Outage, counts: Callable[[], bool] = lamb
 _requested: ContextVar[bool] = ContextVar("requested", default=False)
 
 
+def _is_of_a_run() -> bool:
+    return "run" in structlog.contextvars.get_contextvars()
+
+
 @contextlib.contextmanager
-def weak_server(settings: Settings, outage: Outage) -> Generator[str]:
-    """The address of a server while the block lasts. The outage reaches what requests do; runs and duties go on."""
+def weak_server(settings: Settings, outage: Outage, *, of: Where) -> Generator[str]:
+    """The address of a server while the block lasts. The outage reaches what requests do, or what runs do."""
     listener = listen("127.0.0.1", 0)
     told, stop = threading.Event(), list[Callable[[], object]]()
 
@@ -96,7 +102,7 @@ def weak_server(settings: Settings, outage: Outage) -> Generator[str]:
     async def serve() -> None:
         enough = asyncio.Event()
         async with house(settings, metrics=False) as opened:
-            weaken(opened.context.database, outage, _requested.get)
+            weaken(opened.context.database, outage, _requested.get if of == "requests" else _is_of_a_run)
             app = marked(application(settings, opened))
             server = _Listening(uvicorn.Config(app, access_log=False, log_config=None, lifespan="off"))
             serving = asyncio.create_task(server.serve(sockets=[listener]))
