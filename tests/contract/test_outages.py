@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from structlog.typing import EventDict
 from tests.support import retell_routes, routes, viva_routes
 from tests.support.operations import CASES, Case, World, each
-from tests.support.outages import MOST, WHENS, Outage, weak_server
+from tests.support.outages import FORGIVEN, MOST, WHENS, Outage, weak_server
 from tests.support.providers import providing
 from tests.support.raw import Answer
 from tests.support.server import KEY, Server, settings_of
@@ -24,8 +24,6 @@ from vivavoce.settings import Settings
 
 LAST = ("GET", "POST", "PUT", "PATCH", "DELETE")
 """What is removed is needed until then."""
-FORGIVEN = ("the database is away, and it is written again", "giving a turn back failed")
-"""What is done once more, and then well."""
 FORM = "retell POST /create-knowledge-base"
 WITHOUT = {
     "telnyx GET /ai/models",

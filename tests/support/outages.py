@@ -21,6 +21,8 @@ from vivavoce.storage.database import Database, Tx
 
 When = Literal["after", "before"]
 Where = Literal["requests", "runs"]
+FORGIVEN = ("the database is away, and it is written again", "giving a turn back failed")
+"""What the log says of what is done once more, and then well."""
 WHENS: tuple[When, ...] = get_args(When)
 START_S = 30.0
 MOST = 40
