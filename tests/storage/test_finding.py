@@ -4,7 +4,7 @@ import functools
 import re
 import runpy
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -303,12 +303,13 @@ NEW_ONES = [a_conversation(name="alpha", created_at=NOW + place, metadata={"k": 
         Comparison(Field("created_at"), Op.LT, NOW),
     ],
 )
-@pytest.mark.parametrize("patterns", [1, search.PATTERNS + 1])
+@pytest.mark.parametrize("fields", [("name",), ("name", "name"), [f"{n}" for n in range(search.PATTERNS + 1)]])
 @pytest.mark.usefixtures("nearest")
 async def test_an_alternative_may_be_a_pattern_and_another_none(
-    database: Database, other: Comparison, patterns: int
+    database: Database, other: Comparison, fields: Sequence[str]
 ) -> None:
-    wanted = Filter((AnyOf((*[Comparison(Field("name"), Op.ILIKE, "%nobody%")] * patterns, other)),))
+    patterns = [Comparison(Field(name, metadata=name != "name"), Op.ILIKE, "%nobody%") for name in fields]
+    wanted = Filter((AnyOf((*patterns, other)),))
     kept = [*OLD_ONES, *NEW_ONES]
     assert await found_in(database, wanted, kept, 2) == expected(wanted, kept)[:2]
 
@@ -320,9 +321,43 @@ async def test_a_pattern_may_stand_for_any_number_of_values(
     monkeypatch.setattr(notes, "VALUES", 3_000)
     monkeypatch.setattr(search, "MANY", 1)
     kept = [a_conversation(name=f"v{place}") for place in range(2_000)]
-    options = tuple(Comparison(Field("name"), Op.ILIKE, f"%v{'_' * more}%") for more in range(search.PATTERNS))
+    options = tuple(Comparison(Field("name"), Op.ILIKE, f"%v{'_' * more}%") for more in range(5))
     wanted = Filter((AnyOf((*options, Comparison(Field("name"), Op.EQ, "none"))),), (Order(Field("created_at")),))
     assert len(await found_in(database, wanted, kept, 2)) == 2
+
+
+@pytest.mark.parametrize("field", [Field("name"), Field("k", metadata=True)])
+@pytest.mark.parametrize("values", [1, 4, 100])
+@pytest.mark.usefixtures("nearest")
+async def test_many_patterns_of_one_field_are_looked_for_together(
+    database: Database, monkeypatch: pytest.MonkeyPatch, field: Field, values: int
+) -> None:
+    """However many values there are, and however many of them match."""
+    monkeypatch.setattr(notes, "VALUES", values)
+    texts = [f"v{place}" for place in range(20)] * 2
+    kept = [
+        a_conversation(name=text, created_at=NOW + place, metadata={"k": text, "other": "v1"})
+        for place, text in enumerate(texts)
+    ]
+    for asked in (
+        ("%9", "_2", "%nobody"),
+        ("%1%", "V_"),
+        ("%x", "%X", "v", "v__5"),
+        ("%1%", "v_", "%7"),
+        ("V1", "v1%_"),
+    ):
+        patterns = tuple(Comparison(field, op, each) for each in asked for op in (Op.LIKE, Op.ILIKE))
+        for more in ((), (Comparison(field, Op.EQ, "v3"), Comparison(Field("created_at"), Op.LT, NOW + 2))):
+            wanted = Filter((AnyOf((*patterns, *more)),))
+            assert await found_in(database, wanted, kept, 3) == expected(wanted, kept)[:3]
+
+
+@pytest.mark.usefixtures("nearest")
+async def test_many_patterns_may_have_to_be_true(database: Database) -> None:
+    kept = named(*(f"v{place}" for place in range(20)))
+    patterns = ("%1", "%1%", "_1", "v_%", "%v%1", "%v1", "v%1_")
+    wanted = Filter(tuple(Comparison(Field("name"), Op.LIKE, each) for each in patterns))
+    assert await found_in(database, wanted, kept, 3) == expected(wanted, kept)[:3]
 
 
 def test_what_is_noted_is_forgotten_by_the_key(sqlite_template: Path) -> None:

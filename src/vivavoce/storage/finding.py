@@ -11,6 +11,7 @@ from sqlalchemy import (
     ColumnElement,
     FromClause,
     String,
+    TableValuedAlias,
     Text,
     and_,
     any_,
@@ -43,8 +44,26 @@ def conditions(wanted: Filter, *, sqlite: bool, of: FromClause = conversations) 
     found: list[ColumnElement[bool]] = []
     for one in wanted.conditions:
         options = one.options if isinstance(one, AnyOf) else (one,)
-        found.append(or_(*(_compare(option, of, sqlite=sqlite) for option in options)))
+        found.append(or_(*_alternatives(options, of, sqlite=sqlite)))
     return found
+
+
+def _alternatives(options: Sequence[Comparison], of: FromClause, *, sqlite: bool) -> list[ColumnElement[bool]]:
+    """Each alternative; on SQLite, which reads all entries of the metadata to find one, those about entries as one."""
+    entries = [one for one in options if sqlite and one.field.metadata and one.op is not Op.IS]
+    if len(entries) < 2:
+        return [_compare(one, of, sqlite=sqlite) for one in options]
+    others = [_compare(one, of, sqlite=sqlite) for one in options if one not in entries]
+    return [*others, _any_entry(entries, of)]
+
+
+def _any_entry(options: Sequence[Comparison], of: FromClause) -> ColumnElement[bool]:
+    entries = _entries(of)
+    wanted: dict[str, list[ColumnElement[bool]]] = {}
+    for one in options:
+        wanted.setdefault(one.field.name, []).append(_matches(one, entries.c.value, sqlite=True))
+    holds = or_(*(and_(entries.c.key == key, or_(*some)) for key, some in wanted.items()))
+    return select(entries.c.key).where(holds).exists()
 
 
 def timely(wanted: Filter) -> Filter:
@@ -82,13 +101,12 @@ def _order(order: Order, of: FromClause, *, sqlite: bool) -> list[ColumnElement[
         if order.field.name == "last_message_at":
             ranks = [of.c.active_hour, *ranks]
         return [rank.desc() if order.descending else rank.asc() for rank in ranks]
-    ranked = _ranked(order.field, of, sqlite=sqlite)
+    ranked = _ranked(order.field, _value(order.field, of, sqlite=sqlite), sqlite=sqlite)
     return [(ranked.desc() if order.descending else ranked.asc()).nulls_last()]
 
 
-def _ranked(field: Field, of: FromClause, *, sqlite: bool) -> ColumnElement[Any]:
+def _ranked(field: Field, value: ColumnElement[Any], *, sqlite: bool) -> ColumnElement[Any]:
     """To be compared by code points: PostgreSQL would go by the language its database was made with."""
-    value = _value(field, of, sqlite=sqlite)
     return value if sqlite or _is_time(field) else value.collate("C")
 
 
@@ -97,13 +115,17 @@ def _value(field: Field, of: FromClause, *, sqlite: bool) -> ColumnElement[Any]:
         return of.c[field.name]
     if not sqlite:
         return of.c.metadata[field.name].as_string()
-    # A path of SQLite cannot spell every key: a quote in it, or in older releases a letter beyond ASCII.
-    entries = func.json_each(of.c.metadata).table_valued("key", column("value", String))
+    entries = _entries(of)
     return select(entries.c.value).where(entries.c.key == field.name).scalar_subquery()
 
 
+def _entries(of: FromClause) -> TableValuedAlias:
+    # A path of SQLite cannot spell every key: a quote in it, or in older releases a letter beyond ASCII.
+    return func.json_each(of.c.metadata).table_valued("key", column("value", String))
+
+
 def _compare(one: Comparison, of: FromClause, *, sqlite: bool) -> ColumnElement[bool]:
-    found = _matches(one, of, sqlite=sqlite)
+    found = _matches(one, _value(one.field, of, sqlite=sqlite), sqlite=sqlite)
     if one.field.name != "last_message_at" or one.field.metadata or not isinstance(one.value, int):
         return found
     hour = one.value // _HOUR_MS
@@ -118,15 +140,15 @@ def _compare(one: Comparison, of: FromClause, *, sqlite: bool) -> ColumnElement[
             return found
 
 
-def _matches(one: Comparison, of: FromClause, *, sqlite: bool) -> ColumnElement[bool]:
-    found, value = _value(one.field, of, sqlite=sqlite), one.value
+def _matches(one: Comparison, found: ColumnElement[Any], *, sqlite: bool) -> ColumnElement[bool]:
+    value = one.value
     match one.op:
         case Op.EQ:
             return found == value
         case Op.NEQ:
             return found != value
         case Op.GT | Op.GTE | Op.LT | Op.LTE:
-            return _RANKING[one.op](_ranked(one.field, of, sqlite=sqlite), value)
+            return _RANKING[one.op](_ranked(one.field, found, sqlite=sqlite), value)
         case Op.IN:
             return found.in_(value if isinstance(value, tuple) else (value,))
         case Op.IS:

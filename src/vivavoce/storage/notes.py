@@ -5,7 +5,6 @@ key is longer or begins with ``_OWN``. So they say which conversations may match
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import takewhile
 from typing import Any
 
@@ -29,6 +28,7 @@ _OWN = "\x01"
 """What the names begin with under which columns are noted, so that no key of metadata is one of them."""
 
 _LAST = chr(0x10FFFF)
+_ALL = 1 << 62
 
 
 def name_of(field: Field) -> str | None:
@@ -47,8 +47,23 @@ def candidates(org: str, one: Comparison | AnyOf, timed: Filter, *, sqlite: bool
     """Queries for the ids and times of all conversations that may match, each of which an index answers; None where
     none does. ``timed`` is what else must hold of when they began."""
     if isinstance(one, AnyOf):
-        found = [candidates(org, option, timed, sqlite=sqlite) for option in one.options]
+        found = [_candidates(org, same, timed, sqlite=sqlite) for same in alike(one)]
         return None if None in found else [query for some in found if some is not None for query in some]
+    return _candidates(org, (one,), timed, sqlite=sqlite)
+
+
+def alike(one: AnyOf) -> Sequence[Sequence[Comparison]]:
+    """The alternatives, of which the patterns of a field are one: they are looked for together."""
+    found: dict[Field | int, list[Comparison]] = {}
+    for number, option in enumerate(one.options):
+        found.setdefault(option.field if is_pattern(option) else number, []).append(option)
+    return list(found.values())
+
+
+def _candidates(
+    org: str, same: Sequence[Comparison], timed: Filter, *, sqlite: bool
+) -> Sequence[Select[Any, Any]] | None:
+    one = same[0]
     name = name_of(one.field)
     if name is None:
         if one.field.metadata:
@@ -60,6 +75,8 @@ def candidates(org: str, one: Comparison | AnyOf, timed: Filter, *, sqlite: bool
         name = f"{name}less"
     mine = [notes.c.org == org, notes.c.name == name, *conditions(timed, sqlite=sqlite, of=notes)]
     query: Select[Any, Any] = select(notes.c.conversation_id, notes.c.created_at).where(*mine)
+    if len(same) > 1:
+        return [query.where(or_(*(part for each in same for part in _parts(each, sqlite=sqlite))))]
     return [query.where(part) for part in _parts(one, sqlite=sqlite)]
 
 
@@ -86,14 +103,14 @@ def _parts(one: Comparison, *, sqlite: bool) -> Sequence[ColumnElement[bool]]:
         case Op.LT | Op.LTE:
             return [value <= text]
         case Op.LIKE | Op.ILIKE:
-            return [and_(*_beginning(one), _like(one, value, sqlite=sqlite))]
+            return [and_(*_beginning(one), _like((one,), value, sqlite=sqlite))]
         case Op.IS:
             return [value == ""]
 
 
-def _like(one: Comparison, noted: ColumnElement[str], *, sqlite: bool) -> ColumnElement[bool]:
+def _like(same: Sequence[Comparison], noted: ColumnElement[str], *, sqlite: bool) -> ColumnElement[bool]:
     # Of what is longer, the rest may be as it should.
-    return or_(spelled(one, noted, sqlite=sqlite), func.length(noted) >= LONGEST)
+    return or_(*(spelled(one, noted, sqlite=sqlite) for one in same), func.length(noted) >= LONGEST)
 
 
 def _beginning(one: Comparison) -> list[ColumnElement[bool]]:
@@ -122,24 +139,43 @@ def _behind(start: str) -> str:
     return kept[:-1] + chr(0xE000 if following == 0xD800 else following)
 
 
-def values_like(tx: Tx, org: str, one: Comparison) -> Comparison | None:
-    """A pattern as the values that there are and that are like it; None where there are too many to look at each.
+def values_like(tx: Tx, org: str, same: Sequence[Comparison]) -> Comparison | None:
+    """Patterns of one field as the values that there are and that are like one of them; None where there are too many
+    to look at each.
 
     Each value is looked up behind the one before, however many conversations have it.
     """
-    name = name_of(one.field)
+    name = name_of(same[0].field)
     if name is None:
         return None
-    mine = [notes.c.org == org, notes.c.name == name, *_beginning(one)]
+    mine = _noted(org, name, same)
     known = select(func.min(notes.c.value).label("value")).where(*mine).cte("known", recursive=True)
     following = select(func.min(notes.c.value)).where(*mine, notes.c.value > known.c.value).scalar_subquery()
     known = known.union_all(select(following).where(known.c.value.is_not(None)))
-    matches = _like(one, known.c.value, sqlite=tx.dialect.name == "sqlite")
+    matches = _like(same, known.c.value, sqlite=tx.dialect.name == "sqlite")
     query = select(known.c.value, matches.label("matches")).where(known.c.value.is_not(None)).limit(VALUES + 1)
     rows = tx.execute(query).all()
-    if len(rows) > VALUES:
+    return _as_one_of(same, [row.value for row in rows if row.matches]) if len(rows) <= VALUES else None
+
+
+def values_like_of_many(tx: Tx, org: str, same: Sequence[Comparison]) -> Comparison | None:
+    """The same, however many values there are: all that is noted of the field is read. None where very many match."""
+    name = name_of(same[0].field)
+    if name is None:
         return None
-    return replace(one, op=Op.IN, value=tuple(row.value for row in rows if row.matches))
+    # The limit keeps the databases from comparing every note instead of every value.
+    known = select(notes.c.value).where(*_noted(org, name, same)).group_by(notes.c.value).limit(_ALL).subquery()
+    matches = _like(same, known.c.value, sqlite=tx.dialect.name == "sqlite")
+    values = tx.execute(select(known.c.value).where(matches).limit(VALUES + 1)).scalars().all()
+    return _as_one_of(same, values) if len(values) <= VALUES else None
+
+
+def _noted(org: str, name: str, same: Sequence[Comparison]) -> list[ColumnElement[bool]]:
+    return [notes.c.org == org, notes.c.name == name, *(_beginning(same[0]) if len(same) == 1 else [])]
+
+
+def _as_one_of(same: Sequence[Comparison], values: Sequence[str]) -> Comparison:
+    return Comparison(same[0].field, Op.IN, tuple(values))
 
 
 def first_by(tx: Tx, org: str, orders: Sequence[Order], timed: Filter, most: int) -> Sequence[str] | None:

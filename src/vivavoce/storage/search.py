@@ -6,6 +6,7 @@ through from the first to the last.
 """
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, select, union_all
@@ -15,7 +16,7 @@ from vivavoce.core.filter import AnyOf, Comparison, Filter, Op
 from vivavoce.storage.conversations import of_row
 from vivavoce.storage.database import Tx
 from vivavoce.storage.finding import BEGAN, by_beginning, conditions, is_indexed, one_of, orders, timely
-from vivavoce.storage.notes import candidates, first_by, in_time, is_pattern, values_like
+from vivavoce.storage.notes import alike, candidates, first_by, in_time, is_pattern, values_like, values_like_of_many
 from vivavoce.storage.tables import conversations
 
 NEAREST = 2_000
@@ -31,7 +32,8 @@ MANY = 5_000
 """How many are looked up rather than that all are looked through."""
 
 PATTERNS = 5
-"""How many alternatives of a condition may be patterns that are looked up."""
+"""How many conditions are looked up by the values that are like their patterns, and of how many fields with very many
+values the patterns of one may be."""
 
 
 def get_filtered(tx: Tx, org: str, wanted: Filter, most: int) -> tuple[Conversation, ...]:
@@ -58,7 +60,7 @@ def _found(tx: Tx, org: str, wanted: Filter, most: int) -> Sequence[Row[Any]]:
         return found
     if (found := _nearest(tx, org, wanted, most)) is not None:
         return found
-    for one in filter(_is_like, others):
+    for one in islice(filter(_is_like, others), PATTERNS):
         query = candidates(org, spelt, timed, sqlite=sqlite) if (spelt := _as_values(tx, org, one)) else None
         queries.append(query)
         if query and (few := _few(tx, query, max(FEW, most))) is not None:
@@ -81,13 +83,18 @@ def _is_like(one: Comparison | AnyOf) -> bool:
 
 
 def _as_values(tx: Tx, org: str, one: Comparison | AnyOf) -> Comparison | AnyOf | None:
-    """The same without patterns, as far as there are few values that are like them; None for so many patterns that it
-    takes less to walk."""
-    if isinstance(one, Comparison):
-        return values_like(tx, org, one) or one
-    if sum(map(is_pattern, one.options)) > PATTERNS:
+    """The same without patterns, as far as there are few values that are like them; None where it takes less to walk
+    than to read all values of so many fields."""
+    options = one if isinstance(one, AnyOf) else AnyOf((one,))
+    patterns = [same for same in alike(options) if is_pattern(same[0])]
+    found = [values_like(tx, org, same) for same in patterns]
+    if found.count(None) > PATTERNS:
         return None
-    return AnyOf(tuple((is_pattern(each) and values_like(tx, org, each)) or each for each in one.options))
+    spelt: list[Comparison] = [option for option in options.options if not is_pattern(option)]
+    for same, few in zip(patterns, found, strict=True):
+        values = few or values_like_of_many(tx, org, same)
+        spelt += [values] if values else same
+    return AnyOf(tuple(spelt))
 
 
 def _is_by_beginning(wanted: Filter) -> bool:
