@@ -62,9 +62,12 @@ def only(id_: str, found: Any) -> list[Any]:
     return [one for one in every if one is not None and one.id == id_]
 
 
-def values_like(tx: Tx, org: str, value: str) -> object:
-    wanted = notes.values_like(tx, org, Comparison(Field("assistant_id", metadata=True), Op.LIKE, value))
-    return wanted and wanted.value
+def pattern(value: str) -> tuple[Comparison]:
+    return (Comparison(Field("assistant_id", metadata=True), Op.LIKE, value),)
+
+
+def values(found: Comparison | None) -> object:
+    return found.value if found else None
 
 
 def talks(of: Things) -> TalkFilter:
@@ -188,7 +191,10 @@ LOOKS: dict[str, Look] = {
     "libraries.put": lambda tx, org, of: libraries.put(tx, org, replace(of.library, name="stolen")),
     "libraries.drop": lambda tx, org, of: libraries.drop(tx, org, of.library.id),
     "memory.get_results": lambda tx, org, of: memory.get_results(tx, org, of.conversation.id, [of.insight.id]),
-    "notes.values_like": lambda tx, org, of: values_like(tx, org, of.assistant.id),
+    "notes.values_like": lambda tx, org, of: values(notes.values_like(tx, org, pattern(of.assistant.id))),
+    "notes.values_like_of_many": lambda tx, org, of: values(
+        notes.values_like_of_many(tx, org, pattern(of.assistant.id))
+    ),
     "notes.first_by": lambda tx, org, of: [
         id_ for id_ in notes.first_by(tx, org, (Order(Field("name")),), Filter(), 50) or () if id_ == of.conversation.id
     ],
