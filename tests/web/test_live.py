@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 from starlette.types import Message
+from structlog.testing import capture_logs
+from tests.support.outages import AWAY
 from tests.support.outcomes import RUNNING, a_test, passed, ran, ran_suite
 from tests.support.pages import Element, Person, check, dashboard, logged_in, read
 from tests.support.store import NOW, ORG, PATIENCE_S, leased_run, said, set_row
@@ -170,6 +172,23 @@ async def test_who_has_logged_out_is_shown_nothing_more(ctx: Context, person: Pe
         await looker.end()
     assert len(looker.parts) == many
     assert looker.body.endswith("event: over\ndata: \n\n")
+
+
+async def test_where_the_database_goes_away_the_browser_is_left_to_come_back(
+    ctx: Context, person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_given: Any) -> bool:
+        raise AWAY
+
+    run, lease = await leased_run(ctx.database)
+    with capture_logs() as logs:
+        async with looking(ctx, person, f"/ui/runs/{run.id}/live") as looker:
+            await looker.until("Begins.")
+            monkeypatch.setattr(sessions, "is_open", away)
+            await say(ctx, run, lease, 0, "Hello", Speaker.CALLER)
+            await looker.end()
+    assert looker.body.endswith(": The database does not answer. Try again in a moment.\n\n")
+    assert [(one["log_level"], one["event"]) for one in logs] == [("warning", "the database is away")]
 
 
 async def test_a_run_that_is_deleted_meanwhile_ends_the_stream(ctx: Context, person: Person) -> None:

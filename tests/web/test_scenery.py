@@ -1,7 +1,7 @@
 """The pages that browsers look at (``tests/browser``): all that there are, and each with something to show."""
 
-from starlette.applications import Starlette
-from starlette.routing import Route
+from starlette.middleware.exceptions import ExceptionMiddleware
+from starlette.routing import Route, Router
 from tests.support.pages import logged_in
 from tests.support.scenery import furnish
 from tests.support.store import NOW
@@ -14,8 +14,9 @@ from vivavoce.web.application import application
 def pages_of(ctx: Context) -> set[str]:
     """The paths of all pages, as the router calls them; parts of pages that go on are none."""
     gate = application(ctx, 1000)
-    assert isinstance(gate._app, Starlette)
-    paths = {one.path for one in gate._app.routes if isinstance(one, Route) and "GET" in (one.methods or ())}
+    assert isinstance(gate._app, ExceptionMiddleware)
+    assert isinstance(gate._app.app, Router)
+    paths = {one.path for one in gate._app.app.routes if isinstance(one, Route) and "GET" in (one.methods or ())}
     assert len(paths) > 20
     return {path for path in paths if not path.endswith("/live")} - {"/login"}
 

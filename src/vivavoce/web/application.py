@@ -1,17 +1,16 @@
 """The dashboard as one ASGI application."""
 
-from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Mount
+from starlette.routing import BaseRoute, Mount, Router
 from starlette.staticfiles import StaticFiles
 
 from vivavoce.api.scopes import rules
 from vivavoce.core.scope import Scope
 from vivavoce.services.context import Context
 from vivavoce.services.errors import Broken, Busy, NotFound, Rejected
-from vivavoce.storage.database import DatabaseAway
 from vivavoce.web import (
     assistants,
     batches,
@@ -29,7 +28,7 @@ from vivavoce.web import (
     tests,
     versions,
 )
-from vivavoce.web.gate import Gate, not_now, went_wrong
+from vivavoce.web.gate import Gate
 from vivavoce.web.pages import STATIC, Pages
 
 # Everything that is sent needs an admin's key, unless it is listed here.
@@ -84,16 +83,13 @@ def application(context: Context, max_body: int) -> Gate:
                 return pages.trouble(request, 409, "Not now", str(error))
             case Broken():
                 return pages.trouble(request, 503, "Something else does not answer", str(error))
-            case _ if isinstance(error, DatabaseAway):
-                return not_now(pages, request, error)
             case HTTPException(status_code=404):
                 return pages.trouble(request, 404, "Not here", "There is no such page.")
-            case HTTPException():
-                return pages.trouble(request, error.status_code, "This cannot be done", str(error.detail))
             case _:
-                return went_wrong(pages, request, error)
+                assert isinstance(error, HTTPException)
+                return pages.trouble(request, error.status_code, "This cannot be done", str(error.detail))
 
-    kinds = (NotFound, Rejected, Busy, Broken, HTTPException, *DatabaseAway, Exception)
-    app = Starlette(routes=inside, exception_handlers=dict.fromkeys(kinds, told))
-    app.router.redirect_slashes = False
+    kinds = (NotFound, Rejected, Busy, Broken, HTTPException)
+    # Nothing else is answered here: the framework's own answer to a defect would come before the gate's.
+    app = ExceptionMiddleware(Router(inside, redirect_slashes=False), dict.fromkeys(kinds, told))
     return Gate(app, context, pages, max_body, RULES)

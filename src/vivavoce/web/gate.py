@@ -55,16 +55,6 @@ OPEN = ("/login", STATIC)
 """What is shown to those who have no session."""
 
 
-def not_now(pages: Pages, request: Request, failure: Exception) -> Response:
-    """The page for a database that is away."""
-    return pages.trouble(request, 503, "Not now", away(failure))
-
-
-def went_wrong(pages: Pages, request: Request, _failure: Exception) -> Response:
-    """The page for a defect of ours."""
-    return pages.trouble(request, 500, "Something went wrong here", "The server's log says more.")
-
-
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """An answer of the gate itself, told on a page."""
@@ -109,14 +99,14 @@ class Gate:
         except ClientDisconnect:
             return  # there is nobody to answer
         except DatabaseAway as failure:
-            answer = not_now(self._pages, request, failure)
+            told = away(failure, method=scope["method"])
             if not started:
-                await answer(scope, receive, sending)
-        except Exception as failure:
+                await self._refuse(request, Refusal(503, "Not now", told))(scope, receive, sending)
+        except Exception:
             log.exception("a page failed", method=scope["method"])
-            # The pages may have said so already, and then tell us for the log.
             if not started:
-                await went_wrong(self._pages, request, failure)(scope, receive, sending)
+                said = Refusal(500, "Something went wrong here", "The server's log says more.")
+                await self._refuse(request, said)(scope, receive, sending)
 
     async def _admit(self, request: Request) -> Response | None:
         path = request.url.path

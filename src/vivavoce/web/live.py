@@ -7,11 +7,13 @@ from collections.abc import Awaitable, Callable
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from vivavoce.api.gate import away
 from vivavoce.services import sessions
 from vivavoce.services.context import Context
 from vivavoce.services.errors import NotFound
 from vivavoce.services.news import END
 from vivavoce.services.watching import Stream, TooMany
+from vivavoce.storage.database import DatabaseAway
 from vivavoce.storage.sessions import Session
 
 KEEP_ALIVE_S = 15.0
@@ -64,13 +66,16 @@ class Live(Response):
                     patience.reschedule(None)
                     if not changed:
                         changed = bool(await outbox.take(TOGETHER, KEEP_ALIVE_S))
-                    if not await sessions.is_open(self._ctx, self._session):
-                        outbox.end(END)  # it need not come back: nothing is shown to it any more
-                        break
                     try:
+                        if not await sessions.is_open(self._ctx, self._session):
+                            outbox.end(END)  # it need not come back: nothing is shown to it any more
+                            break
                         text = block(await self._part()) if changed else ": keep-alive\n\n"
                     except NotFound:  # it was deleted meanwhile
                         outbox.end(END)
+                        break
+                    except DatabaseAway as failure:
+                        outbox.end(away(failure))  # the browser comes back by itself
                         break
                     patience.reschedule(loop.time() + STUCK_S)
                     if not listening.done():
