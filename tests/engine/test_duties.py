@@ -134,8 +134,8 @@ async def test_what_always_fails_is_given_up(database: Database) -> None:
 
 
 async def test_for_the_database_no_duty_is_given_up(database: Database) -> None:
-    async def fail(duty: Duty) -> None:
-        if duty.attempts < TRIES + 2:
+    async def fail(_duty: Duty) -> None:
+        if len(desk.done) < TRIES + 2:
             raise OperationalError("SELECT", {}, Exception("away"))
 
     desk, hand = Desk(fail), Hand()
@@ -147,10 +147,10 @@ async def test_for_the_database_no_duty_is_given_up(database: Database) -> None:
                 async with asyncio.timeout(PATIENCE_S):
                     while await database.read(duties.next_due) is None:
                         await asyncio.sleep(0.01)
-                hand.turn(delay_ms(tries) / 1000)
+                hand.turn(delay_ms(1) / 1000)
                 worker.wake()
             await until_empty(database)
-    assert [duty.attempts for duty in desk.done] == [*range(1, TRIES + 3)]
+    assert {duty.attempts for duty in desk.done} == {1}
     assert {one["event"] for one in logs} == {"a duty is tried again"}
 
 
@@ -196,7 +196,7 @@ async def test_what_cannot_be_noted_is_done_again_and_told_in_a_line(
     assert [duty.attempts for duty in desk.done] == [1, 2]
     assert not lost
     assert not [one for one in logs if "exc_info" in one]
-    assert {one["reason"] for one in logs if one["event"] != "looking for work failed"} <= {"cut off", None}
+    assert {one.get("reason") for one in logs} <= {"cut off", None}
 
 
 @pytest.mark.parametrize("when", WHENS)

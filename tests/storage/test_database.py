@@ -11,7 +11,7 @@ from sqlalchemy import func, insert, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from tests.support.store import NOW, PATIENCE_S, commits, is_sqlite, only_sqlite
 
-from vivavoce.storage.database import MOST_TOGETHER, Database, Tx, connect
+from vivavoce.storage.database import MOST_TOGETHER, Database, Tx, connect, is_outage
 from vivavoce.storage.tables import events, keys
 
 
@@ -333,6 +333,38 @@ async def test_ping_tells_whether_the_database_answers(database: Database, tmp_p
             await gone.ping()
     finally:
         gone.close()
+
+
+def refused(**codes: str) -> OperationalError:
+    failure = Exception("refused")
+    for name, code in codes.items():
+        setattr(failure, name, code)
+    return OperationalError("SELECT", {}, failure)
+
+
+@pytest.mark.parametrize(
+    ("failure", "passes"),
+    [
+        (refused(), True),
+        (refused(sqlstate="57P01"), True),
+        (refused(sqlstate="40P01"), True),
+        (refused(sqlstate="25P03"), True),
+        (refused(sqlstate="54001"), False),
+        (refused(sqlite_errorname="SQLITE_BUSY_SNAPSHOT"), True),
+        (refused(sqlite_errorname="SQLITE_FULL"), True),
+        (refused(sqlite_errorname="SQLITE_ERROR"), False),
+        (ValueError("ours"), False),
+    ],
+)
+def test_what_may_well_succeed_later_is_an_outage(failure: Exception, passes: bool) -> None:
+    assert is_outage(failure) is passes
+
+
+async def test_what_no_database_understands_is_none(database: Database) -> None:
+    for words in ("SELECT nothing", "SELECT FROM WHERE"):
+        with pytest.raises(DBAPIError) as raised:
+            await database.read(lambda tx, words=words: tx.execute(text(words)))
+        assert not is_outage(raised.value)
 
 
 async def test_the_directory_of_a_database_is_made(tmp_path: Path) -> None:

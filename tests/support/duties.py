@@ -1,6 +1,7 @@
 """What a worker does with duties, by hand and at once, so that a test can turn the clock in between."""
 
 from dataclasses import dataclass, field
+from functools import partial
 
 from vivavoce.channels.messenger import Outgoing
 from vivavoce.core.scenario import Medium
@@ -9,7 +10,7 @@ from vivavoce.engine.leases import LEASE_MS, database_now
 from vivavoce.services import duties as doing
 from vivavoce.services.context import Context
 from vivavoce.storage import duties
-from vivavoce.storage.database import DatabaseAway
+from vivavoce.storage.database import is_outage
 from vivavoce.storage.duties import Duty
 
 MOST_ROUNDS = 50
@@ -27,8 +28,10 @@ async def do(ctx: Context, duty: Duty) -> Exception | None:
         await doing.perform(ctx, duty)
     except Exception as failure:
         due_at = ctx.clock.now() + delay_ms(duty.attempts)
-        given_up = duty.attempts >= TRIES and not isinstance(failure, DatabaseAway)
-        await ctx.database.write(lambda tx: duties.finish(tx, duty) if given_up else duties.postpone(tx, duty, due_at))
+        away = is_outage(failure)
+        after = partial(duties.postpone, duty=duty, due_at=due_at, counted=not away)
+        given_up = duty.attempts >= TRIES and not away
+        await ctx.database.write(partial(duties.finish, duty=duty) if given_up else after)
         return failure
     await ctx.database.write(lambda tx: duties.finish(tx, duty))
     return None

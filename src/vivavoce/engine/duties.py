@@ -16,7 +16,7 @@ from vivavoce.engine.leases import LEASE_MS
 from vivavoce.engine.looking import keep_looking
 from vivavoce.engine.upkeep import upkeep
 from vivavoce.storage import duties
-from vivavoce.storage.database import Database, DatabaseAway, Tx
+from vivavoce.storage.database import Database, Tx, is_outage
 from vivavoce.storage.duties import Duty
 from vivavoce.storage.insisting import insist
 from vivavoce.storage.times import database_now
@@ -33,7 +33,8 @@ _LONGEST_DELAY_MS = 15 * 60_000
 
 Perform = Callable[[Duty], Coroutine[Any, Any, None]]
 """Does the duty. Doing it twice must do no harm: a worker can die between the deed and the note of it. What it raises
-is logged, and the duty is tried again later: ``TRIES`` times in all, but for ever where the database was away."""
+is logged, and the duty is tried again later: ``TRIES`` times in all, not counted those in which the database
+was away."""
 
 log = structlog.get_logger(__name__)
 
@@ -139,13 +140,14 @@ class Duties:
             await self._perform(duty)
         except Exception as failure:
             work.outcome = type(failure).__name__
-            # That the database is away is nothing that the duty could be given up for: it says nothing of the duty.
-            if duty.attempts >= TRIES and not isinstance(failure, DatabaseAway):
+            # That the database is away says nothing of the duty, and is nothing that it could be given up for.
+            away = is_outage(failure)
+            if duty.attempts >= TRIES and not away:
                 log.exception("a duty was given up", kind=duty.kind, subject=duty.subject, attempts=duty.attempts)
             else:
                 log.warning("a duty is tried again", kind=duty.kind, subject=duty.subject, reason=plainly(failure))
                 due_at = self._clock.now() + delay_ms(duty.attempts)
-                after = partial(duties.postpone, duty=duty, due_at=due_at)
+                after = partial(duties.postpone, duty=duty, due_at=due_at, counted=not away)
         else:
             work.outcome = OK
         # Where even that fails its lease runs out, and it is done again.

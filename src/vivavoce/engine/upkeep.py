@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 
-from vivavoce.storage.database import DatabaseAway, away_because
+from vivavoce.storage.database import away_because, is_outage
 
 log = structlog.get_logger(__name__)
 
@@ -26,7 +26,7 @@ def upkeep(message: str, **details: Any) -> Generator[None]:
 
 def tell(message: str, failure: Exception, **details: Any) -> None:
     """Log that this failed."""
-    if isinstance(failure, DatabaseAway):
+    if is_outage(failure):
         log.warning(message, reason=away_because(failure), **details)
     else:
         log.error(message, exc_info=failure, **details)

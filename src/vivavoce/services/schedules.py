@@ -20,7 +20,7 @@ from vivavoce.services import calendar, runs
 from vivavoce.services.context import Context
 from vivavoce.services.errors import NotFound, Rejected
 from vivavoce.storage import duties, scenarios, schedules
-from vivavoce.storage.database import Database, DatabaseAway, Tx
+from vivavoce.storage.database import Database, Tx, is_outage
 from vivavoce.storage.duties import Duty, Wanted
 from vivavoce.storage.page import Page, Window
 
@@ -149,7 +149,7 @@ async def perform(ctx: Context, duty: Duty) -> None:
     try:
         await ctx.database.write(lambda tx: _come(ctx, tx, duty))
     except Exception as failure:
-        if duty.attempts < TRIES or isinstance(failure, DatabaseAway):
+        if duty.attempts < TRIES or is_outage(failure):
             raise
         # The duty is about to be given up, and a schedule must outlive whatever is wrong with one of its firings.
         log.exception("a schedule could not be fired", schedule=duty.subject)

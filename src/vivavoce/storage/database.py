@@ -61,6 +61,23 @@ DatabaseAway = (OperationalError, InterfaceError)
 trying again."""
 
 
+# SQLSTATE classes: connections, transactions that others were in the way of, resources, objects in use, an operator's
+# intervention, the system; and the timeout of who stood still in a transaction, with the answer of a standby.
+_OUTAGES = ("08", "25", "40", "53", "55", "57", "58")
+_LITE_OUTAGES = ("BUSY", "LOCKED", "FULL", "IOERR", "CANTOPEN", "PROTOCOL", "NOMEM", "READONLY")
+
+
+def is_outage(failure: Exception) -> bool:
+    """Whether the same may well succeed later, and nothing is wrong with what was asked: a statement that no database
+    understands is ``DatabaseAway`` for SQLite too."""
+    if not isinstance(failure, DatabaseAway):
+        return False
+    state, name = (getattr(failure.orig, key, None) for key in ("sqlstate", "sqlite_errorname"))
+    if state is not None:
+        return state.startswith(_OUTAGES)
+    return name is None or name.removeprefix("SQLITE_").startswith(_LITE_OUTAGES)
+
+
 def away_because(failure: Exception) -> str:
     """What the driver says of it, in one line and without the statement."""
     return str(getattr(failure, "orig", None) or failure).strip().partition("\n")[0]

@@ -117,10 +117,12 @@ def finish(tx: Tx, duty: Duty) -> bool:
     return done.rowcount > 0
 
 
-def postpone(tx: Tx, duty: Duty, due_at: Millis) -> None:
-    """It is to be tried again then."""
+def postpone(tx: Tx, duty: Duty, due_at: Millis, *, counted: bool = True) -> None:
+    """It is to be tried again then; what is not ``counted`` was no attempt."""
     mine = (duties.c.id == duty.id, duties.c.lease_token == duty.token)
-    tx.execute(update(duties).where(*mine).values(due_at=due_at, lease_token=None, lease_until=None))
+    attempts = duty.attempts if counted else duty.attempts - 1
+    changed = {"due_at": due_at, "attempts": attempts, "lease_token": None, "lease_until": None}
+    tx.execute(update(duties).where(*mine).values(changed))
 
 
 def hasten(tx: Tx, kind: str, subject: str, due_at: Millis) -> None:
