@@ -27,8 +27,17 @@ async def test_it_is_written_again_until_it_is_known_to_be_kept(database: Databa
         tries.append(1)
         return len(tries)
 
-    assert await insist(database, work, sleep=naps) == (2 if when == "after" else 1)
+    assert await insist(database, work, sleep=naps) == (2 if when == "after" and database.sqlite else 1)
     assert naps.taken == [WAITS_S[0]]
+
+
+async def test_no_try_begins_after_its_time(database: Database) -> None:
+    naps, outage = Naps(), Outage()
+    weaken(database, outage)
+    outage.begins(1, "before")
+    with pytest.raises(DatabaseAway):
+        await insist(database, lambda _tx: None, within_s=0.0, sleep=naps)
+    assert naps.taken == []
 
 
 async def test_a_database_that_stays_away_is_told_in_the_end(database: Database) -> None:

@@ -33,6 +33,8 @@ GOES_ON = (None, Ending.IDLE)
 """What has not ended, or only counted as over because nobody said anything for a while, goes on."""
 ENDING = "ending"
 """In the extra of a conversation that ends for good: how it ended."""
+_WITHIN_S = 4.0
+"""For how long an answer is written again: not for longer than the conversation is surely this one's to speak in."""
 OVER = "This conversation is over: the assistant has left it."
 
 
@@ -246,13 +248,9 @@ async def _keep(
 
     What a ``speaker`` answered was paid for, and is written again while the database is away.
     """
-    version, tries = speaker or talk.version, 0
+    version = speaker or talk.version
 
     def work(tx: Tx) -> None:
-        nonlocal tries
-        tries += 1
-        if tries > 1 and conversations.get_transcript(tx, talk.conversation.id).events[len(at.events) :] == events:
-            return  # it was kept, and nobody could tell
         now = ctx.clock.now()
         conversations.append(tx, talk.conversation.id, events, now, turn=len(at.events))
         if first:
@@ -272,7 +270,7 @@ async def _keep(
             closing.waits(ctx, tx, talk.org, talk.conversation.id, version, always=talk.ends)
 
     try:
-        await (ctx.database.write(work) if speaker is None else insist(ctx.database, work))
+        await (ctx.database.write(work) if speaker is None else insist(ctx.database, work, within_s=_WITHIN_S))
     except TurnTaken as failure:
         raise Busy("Another message of this conversation is being answered.") from failure
     if rests:

@@ -13,7 +13,6 @@ from typing import Any
 
 from pydantic_core import to_json
 from sqlalchemy import BindParameter, ColumnElement, Row, Update, bindparam, insert, null, select, text, update
-from sqlalchemy.exc import OperationalError
 
 from vivavoce.core.conversation import Opening
 from vivavoce.core.event import Event, Millis, Usage
@@ -26,7 +25,7 @@ from vivavoce.storage.codec import opening_codec, usage_codec, verdicts_codec
 from vivavoce.storage.conversations import rows_of
 from vivavoce.storage.database import Database, DatabaseAway, Tx
 from vivavoce.storage.duties import Wanted, want
-from vivavoce.storage.insisting import WAITS_S
+from vivavoce.storage.insisting import WAITS_S, was_kept
 from vivavoce.storage.tables import conversations, events, runs
 
 Sleep = Callable[[float], Awaitable[None]]
@@ -222,7 +221,7 @@ class Journal:
         """Whether the database answers by now, and says that nothing was kept."""
         try:
             if written.number is not None:
-                return not await self._database.read(partial(_kept, number=written.number))
+                return not await self._database.read(partial(was_kept, number=written.number))
             await self._database.ping()
         except DatabaseAway:
             return False
@@ -244,7 +243,7 @@ class Journal:
         await self._once(entries, written)
 
     async def _once(self, entries: Sequence[Entry], written: _Written) -> None:
-        if written.number is None or not await self._database.read(partial(_kept, number=written.number)):
+        if written.number is None or not await self._database.read(partial(was_kept, number=written.number)):
             written.number = None
             began = time.perf_counter()
             await self._database.write(partial(_write, entries=entries, written=written))
@@ -259,18 +258,6 @@ def _release(waiting: _Waiting, failure: Exception | None) -> None:
         waiting.done.set_result(None)
     else:
         waiting.done.set_exception(failure)
-
-
-def _kept(tx: Tx, number: int) -> bool:
-    """Whether this transaction was committed. Raises ``OperationalError`` while that is open."""
-    status = tx.execute(_fate, {"number": number}).scalar_one()
-    if status == "in progress":  # its connection is gone, which the server has not noticed yet
-        raise OperationalError("COMMIT", {}, TimeoutError("the end of a transaction is open"))
-    return status == "committed"
-
-
-# Of a number that it has not given out yet, a server that took over from another one cannot say anything.
-_fate = text("SELECT CASE WHEN :number < txid_current() THEN txid_status(:number) END")
 
 
 def _write(tx: Tx, entries: Sequence[Entry], written: _Written) -> None:
