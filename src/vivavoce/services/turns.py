@@ -48,8 +48,8 @@ class Turns:
         """Hold the conversation while the block runs.
 
         Raises ``Busy`` where another server does not finish with it in time, and in the middle of the block where the
-        lease was lost, because this server or the database stood still for too long. What the block wrote until then
-        stays: whoever goes on finds it.
+        lease was lost, because this server stood still for too long; or ``DatabaseAway`` where that could not be
+        renewed. What the block wrote until then stays: whoever goes on finds it.
         """
         lock = self._locks.setdefault(conversation_id, asyncio.Lock())
         return lock if self._shared is None else _everywhere(lock, self._shared, conversation_id)
@@ -65,10 +65,10 @@ async def _everywhere(lock: asyncio.Lock, shared: Shared, conversation_id: str) 
                 # Nobody knows of it: a conversation that is about to begin.
                 yield
                 return
-            held = asyncio.timeout_at(since + LEASE_MS / 1000)
+            held, away = asyncio.timeout_at(since + LEASE_MS / 1000), list[Exception]()
             try:
                 async with held:
-                    renewing = asyncio.create_task(_renew(shared, conversation_id, token, held))
+                    renewing = asyncio.create_task(_renew(shared, conversation_id, token, held, away))
                     try:
                         yield
                     finally:
@@ -77,6 +77,8 @@ async def _everywhere(lock: asyncio.Lock, shared: Shared, conversation_id: str) 
             except TimeoutError as failure:
                 if not held.expired():
                     raise
+                if away:  # whether anybody took it over, nobody knows
+                    raise away[-1] from failure
                 raise Busy("This conversation was taken over by another server.") from failure
         finally:
             await asyncio.shield(_give_back(shared, conversation_id, token))
@@ -104,7 +106,10 @@ async def _wait(shared: Shared, conversation_id: str, token: str) -> float | Non
         look_s = min(2 * look_s, _LONGEST_LOOK_S)
 
 
-async def _renew(shared: Shared, conversation_id: str, token: str, held: asyncio.Timeout) -> None:
+async def _renew(
+    shared: Shared, conversation_id: str, token: str, held: asyncio.Timeout, away: list[Exception]
+) -> None:
+    """``away`` holds why the last try failed, and nothing where it did not."""
     loop = asyncio.get_running_loop()
     renew = partial(turns.renew, conversation_id=conversation_id, token=token, lease_ms=LEASE_MS)
     while not held.expired():
@@ -114,7 +119,9 @@ async def _renew(shared: Shared, conversation_id: str, token: str, held: asyncio
             kept = await shared.database.write(renew)
         except DatabaseAway as failure:
             log.warning("renewing a turn failed", conversation=conversation_id, reason=away_because(failure))
+            away[:] = [failure]
             continue
+        away.clear()
         if not held.expired():
             held.reschedule(since + LEASE_MS / 1000 if kept else loop.time())
 
