@@ -6,6 +6,7 @@ import threading
 from collections.abc import Awaitable, Callable, Generator
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal, get_args
 
 import structlog
@@ -37,8 +38,9 @@ _Asked = Callable[[Callable[[Tx], Any]], Awaitable[Any]]
 class Outage:
     """Of the transactions that are counted the one with number ``at`` fails, from 1 on; 0 is none.
 
-    ``before``: no connection could be had. ``after``: it broke when all was done and kept, and whoever waits cannot
-    tell. ``failure`` is raised, and ``struck`` says that it happened.
+    ``before``: no connection could be had. ``after``: it broke when all was done, and whoever waits cannot tell whether
+    it was kept, which it was; but where there is no network in between, on SQLite, it was not. ``failure`` is raised,
+    and ``struck`` says that it happened.
     """
 
     at: int = 0
@@ -59,7 +61,7 @@ class Outage:
             self.at = 0
             return self.struck
 
-    async def reach(self, whole: _Asked, work: Callable[[Tx], Any]) -> Any:
+    async def reach(self, whole: _Asked, work: Callable[[Tx], Any], *, sqlite: bool) -> Any:
         """Do the work, or fail at it."""
         with self._lock:
             self._seen += 1
@@ -67,7 +69,12 @@ class Outage:
         if not mine:
             return await whole(work)
         if self.when == "after":
-            await whole(work)
+            await whole(partial(self._undone, work=work) if sqlite else work)
+        self.struck = True
+        raise self.failure
+
+    def _undone(self, tx: Tx, work: Callable[[Tx], Any]) -> None:
+        work(tx)
         self.struck = True
         raise self.failure
 
@@ -76,7 +83,7 @@ def weaken(database: Database, outage: Outage, counts: Callable[[], bool] = lamb
     """Let the outage reach what is done with this database, where it ``counts``."""
 
     def weak(whole: _Asked) -> _Asked:
-        return lambda work: outage.reach(whole, work) if counts() else whole(work)
+        return lambda work: outage.reach(whole, work, sqlite=database.sqlite) if counts() else whole(work)
 
     database.read, database.write = weak(database.read), weak(database.write)  # type: ignore[method-assign]
 
