@@ -244,17 +244,17 @@ def tab_to(page: Page, wanted: Locator) -> None:
 
 
 def test_colours_are_chosen_and_stay(page: Page) -> None:
-    ground = "getComputedStyle(document.body).backgroundColor"
     page.emulate_media(color_scheme="light")
-    light = page.evaluate(ground)
+    ground = page.locator("body")
+    light = ground.evaluate("one => getComputedStyle(one).backgroundColor")
     page.get_by_label("Colours").select_option("dark")
     page.get_by_role("button", name="Set").click()
-    page.wait_for_function(f"{ground} !== '{light}'")
+    expect(ground).not_to_have_css("background-color", light)
     page.goto("/ui/runs")
-    assert page.evaluate(ground) != light
+    expect(ground).not_to_have_css("background-color", light)
     page.get_by_label("Colours").select_option("")
     page.get_by_role("button", name="Set").click()
-    page.wait_for_function(f"{ground} === '{light}'")
+    expect(ground).to_have_css("background-color", light)
 
 
 def test_on_a_phone_the_menu_begins_closed_and_leads_everywhere(browser: Browser, server: Server, ears: Ears) -> None:
