@@ -134,7 +134,6 @@ NOBODYS = {
     "duties.renew",
     "duties.take",
     "duties.want",  # a worker's: what it takes says whose it is
-    "insisting.was_kept",  # of a transaction of its own, and no more than whether
     "figures.read",  # of the whole installation, and only how many
     "keys.add",
     "keys.any_active",

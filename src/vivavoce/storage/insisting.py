@@ -52,7 +52,7 @@ async def insist(
 
 
 async def _once(database: Database, work: Callable[[Tx], T], tried: _Tried) -> T:
-    if tried.number is not None and await database.read(partial(was_kept, number=tried.number)):
+    if await was_kept(database, tried.number):
         return tried.value
     tried.number = None
     return await database.write(partial(_numbered, work=work, tried=tried))
@@ -65,9 +65,13 @@ def _numbered(tx: Tx, work: Callable[[Tx], T], tried: _Tried) -> T:
     return tried.value
 
 
-def was_kept(tx: Tx, number: int) -> bool:
-    """Whether the transaction with this number was committed, on a server. Raises ``OperationalError`` while that is
-    open."""
+async def was_kept(database: Database, number: int | None) -> bool:
+    """Whether the transaction with this number was committed; where there is none, nothing was. Raises ``DatabaseAway``
+    also while that is open."""
+    return number is not None and await database.read(partial(_is_committed, number=number))
+
+
+def _is_committed(tx: Tx, number: int) -> bool:
     status = tx.execute(_fate, {"number": number}).scalar_one()
     if status == "in progress":  # its connection is gone, which the server has not noticed yet
         raise OperationalError("COMMIT", {}, TimeoutError("the end of a transaction is open"))

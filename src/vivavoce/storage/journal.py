@@ -221,7 +221,7 @@ class Journal:
         """Whether the database answers by now, and says that nothing was kept."""
         try:
             if written.number is not None:
-                return not await self._database.read(partial(was_kept, number=written.number))
+                return not await was_kept(self._database, written.number)
             await self._database.ping()
         except DatabaseAway:
             return False
@@ -243,7 +243,7 @@ class Journal:
         await self._once(entries, written)
 
     async def _once(self, entries: Sequence[Entry], written: _Written) -> None:
-        if written.number is None or not await self._database.read(partial(was_kept, number=written.number)):
+        if not await was_kept(self._database, written.number):
             written.number = None
             began = time.perf_counter()
             await self._database.write(partial(_write, entries=entries, written=written))
