@@ -1,16 +1,14 @@
 """What a worker does with duties, by hand and at once, so that a test can turn the clock in between."""
 
 from dataclasses import dataclass, field
-from functools import partial
 
 from vivavoce.channels.messenger import Outgoing
 from vivavoce.core.scenario import Medium
-from vivavoce.engine.duties import TRIES, delay_ms
+from vivavoce.engine.duties import after
 from vivavoce.engine.leases import LEASE_MS, database_now
 from vivavoce.services import duties as doing
 from vivavoce.services.context import Context
 from vivavoce.storage import duties
-from vivavoce.storage.database import is_outage
 from vivavoce.storage.duties import Duty
 
 MOST_ROUNDS = 50
@@ -27,11 +25,7 @@ async def do(ctx: Context, duty: Duty) -> Exception | None:
     try:
         await doing.perform(ctx, duty)
     except Exception as failure:
-        due_at = ctx.clock.now() + delay_ms(duty.attempts)
-        away = is_outage(failure)
-        after = partial(duties.postpone, duty=duty, due_at=due_at, counted=not away)
-        given_up = duty.attempts >= TRIES and not away
-        await ctx.database.write(partial(duties.finish, duty=duty) if given_up else after)
+        await ctx.database.write(after(duty, failure, ctx.clock.now()))
         return failure
     await ctx.database.write(lambda tx: duties.finish(tx, duty))
     return None

@@ -44,6 +44,20 @@ def delay_ms(attempts: int) -> Millis:
     return min(_FIRST_DELAY_MS * 2 ** (attempts - 1), _LONGEST_DELAY_MS)
 
 
+def is_given_up(duty: Duty, failure: Exception) -> bool:
+    """Whether a duty that failed so is not tried again. That the database is away says nothing of the duty, and is
+    nothing that it could be given up for."""
+    return duty.attempts >= TRIES and not is_outage(failure)
+
+
+def after(duty: Duty, failure: Exception, now: Millis) -> Callable[[Tx], object]:
+    """What is to be written of a duty that failed."""
+    if is_given_up(duty, failure):
+        return partial(duties.finish, duty=duty)
+    due_at = now + delay_ms(duty.attempts)
+    return partial(duties.postpone, duty=duty, due_at=due_at, counted=not is_outage(failure))
+
+
 class Duties:
     """One for each process. ``kinds`` are those that ``perform`` does, None where it does all."""
 
@@ -135,24 +149,21 @@ class Duties:
             await self._attempt(duty, work)
 
     async def _attempt(self, duty: Duty, work: DutyWork) -> None:
-        after = partial(duties.finish, duty=duty)
+        note: Callable[[Tx], object] = partial(duties.finish, duty=duty)
         try:
             await self._perform(duty)
         except Exception as failure:
             work.outcome = type(failure).__name__
-            # That the database is away says nothing of the duty, and is nothing that it could be given up for.
-            away = is_outage(failure)
-            if duty.attempts >= TRIES and not away:
+            if is_given_up(duty, failure):
                 log.exception("a duty was given up", kind=duty.kind, subject=duty.subject, attempts=duty.attempts)
             else:
                 log.warning("a duty is tried again", kind=duty.kind, subject=duty.subject, reason=plainly(failure))
-                due_at = self._clock.now() + delay_ms(duty.attempts)
-                after = partial(duties.postpone, duty=duty, due_at=due_at, counted=not away)
+            note = after(duty, failure, self._clock.now())
         else:
             work.outcome = OK
         # Where even that fails its lease runs out, and it is done again.
         with upkeep("noting what became of a duty failed"):
-            await insist(self._database, after)
+            await insist(self._database, note)
 
     async def _renew(self) -> None:
         while True:

@@ -15,12 +15,12 @@ from vivavoce.core.clock import Clock
 from vivavoce.core.event import Millis
 from vivavoce.core.ids import NewId
 from vivavoce.core.schedule import MOST_MISSED, Firing, Outcome, Overlap, Schedule, to_fire
-from vivavoce.engine.duties import TRIES
+from vivavoce.engine.duties import is_given_up
 from vivavoce.services import calendar, runs
 from vivavoce.services.context import Context
 from vivavoce.services.errors import NotFound, Rejected
 from vivavoce.storage import duties, scenarios, schedules
-from vivavoce.storage.database import Database, Tx, is_outage
+from vivavoce.storage.database import Database, Tx
 from vivavoce.storage.duties import Duty, Wanted
 from vivavoce.storage.page import Page, Window
 
@@ -149,7 +149,7 @@ async def perform(ctx: Context, duty: Duty) -> None:
     try:
         await ctx.database.write(lambda tx: _come(ctx, tx, duty))
     except Exception as failure:
-        if duty.attempts < TRIES or is_outage(failure):
+        if not is_given_up(duty, failure):
             raise
         # The duty is about to be given up, and a schedule must outlive whatever is wrong with one of its firings.
         log.exception("a schedule could not be fired", schedule=duty.subject)
